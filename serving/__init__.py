@@ -1,0 +1,1 @@
+"""What runs in production: numpy, onnxruntime and tokenizers, no torch, no transformers, nothing of the pipeline."""

@@ -1,0 +1,118 @@
+"""The base model: where it lies, that it is the right one, and its tokenizer."""
+
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from stages.shared.errors import DataError, MachineError, ParamsError
+from stages.shared.params import Pretrain
+from stages.shared.publish import sha256_of, write_json
+
+WEIGHTS = "model.safetensors"
+POINTER = "base.json"
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model on this machine: its folder, and what identifies it."""
+
+    reference: str
+    revision: str | None
+    folder: Path
+    sha256: str
+
+
+def _package_folder(reference: str) -> Path:
+    package, _, folder = reference.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MachineError(
+            f"pretrain.base: the Python package '{package}' is not installed. "
+            f"Install it with pip, or name a folder or a hub id in pretrain.base."
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / folder
+
+
+def _hub_folder(reference: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    if revision is None or not _COMMIT.fullmatch(revision):
+        raise ParamsError(
+            f"pretrain.revision: '{revision}': the hub id '{reference}' needs the 40-digit commit of its repository, "
+            f"so that the base is the same tomorrow. Copy it from the model's page, or name a folder in pretrain.base."
+        )
+    patterns = ["*.json", "*.txt", "*.model", WEIGHTS]
+    try:
+        return Path(snapshot_download(reference, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # the hub's client raises a dozen kinds, none of them for the user
+        raise MachineError(
+            f"pretrain.base: '{reference}' at {revision} cannot be fetched: {type(error).__name__}: {error}. "
+            f"Without a hub, copy the model to a folder and name that in pretrain.base."
+        ) from None
+
+
+def _folder_of(reference: str, revision: str | None) -> Path:
+    if reference.startswith("package:"):
+        return _package_folder(reference)
+    if Path(reference).is_dir():
+        return Path(reference)
+    if reference.startswith((".", "/", "~")) or reference.count("/") != 1:
+        raise MachineError(
+            f"pretrain.base: no folder '{reference}'. Give a folder that holds {WEIGHTS}, config.json and the "
+            f"tokenizer's files, a hub id as owner/name, or package:<package>/<folder>."
+        )
+    return _hub_folder(reference, revision)
+
+
+def find_base(params: Pretrain) -> BaseModel:
+    """Find the base model that the parameters name, fetch it where it is on a hub, and check its hash.
+
+    Raises:
+        MachineError: it is not there, or is not whole. ParamsError: a hub id without its revision.
+        DataError: the weights are not those that `pretrain.sha256` names.
+    """
+    folder = _folder_of(params.base, params.revision)
+    missing = [name for name in (WEIGHTS, "config.json") if not (folder / name).is_file()]
+    if missing:
+        raise MachineError(
+            f"pretrain.base: {params.base}: no {' and no '.join(missing)}. Weights are read as safetensors alone, "
+            f"never as a pickle; convert the model, or name another."
+        )
+    sha256 = sha256_of(folder / WEIGHTS)
+    if params.sha256 not in (None, sha256):
+        raise DataError(
+            f"pretrain.base: {params.base}: {WEIGHTS} has SHA-256 {sha256}, and pretrain.sha256 asks for "
+            f"{params.sha256}. If the change is meant, write the new hash into params.yaml."
+        )
+    return BaseModel(params.base, params.revision, folder, sha256)
+
+
+def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
+    """The fast tokenizer in a model's folder.
+
+    Raises:
+        MachineError: there is none.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), use_fast=True, local_files_only=True)
+    except Exception as error:  # transformers raises several kinds for a folder without a tokenizer
+        raise MachineError(f"{folder}: holds no tokenizer that can be read: {error}") from None
+    if not tokenizer.is_fast:
+        raise MachineError(f"{folder}: holds no tokenizer.json, and none can be made from its files.")
+    return tokenizer
+
+
+def write_pointer(out: Path, base: BaseModel) -> None:
+    """Write base.json: which base was pinned, by its hash; never a copy of its weights."""
+    write_json(out / POINTER, {"base": base.reference, "revision": base.revision, "sha256": base.sha256})
+
+
+def read_pointer(folder: Path) -> BaseModel:
+    """Find the base that a base.json pins, and check that it is still the same."""
+    pinned = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+    return find_base(Pretrain(**pinned))

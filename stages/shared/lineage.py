@@ -1,0 +1,79 @@
+"""What a run came from: commit, data, versions, machine. Facts for the tags of a run."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from stages.shared.session import process_key
+
+DVC_LOCK = Path("dvc.lock")
+
+
+def _git(*words: str) -> str | None:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def code_tags() -> dict[str, str]:
+    """The git commit, and whether tracked files differ from it."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {"temper.git.commit": "none"}
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return {"temper.git.commit": commit, "temper.git.dirty": str(bool(changed)).lower()}
+
+
+def _versions_hash() -> str:
+    installed = sorted({f"{d.name.lower()}=={d.version}" for d in importlib.metadata.distributions()})
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+
+
+def _cpu_flags() -> str:
+    """The vector extensions of the CPU that decide which kernels compute, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse4"))))
+
+
+def machine_tags(threads: int) -> dict[str, str]:
+    """Versions, threads and CPU, and the process, so that a later start can tell whether it is still alive."""
+    return {
+        "temper.versions": _versions_hash(),
+        "temper.python": platform.python_version(),
+        "temper.threads": str(threads),
+        "temper.cpu": _cpu_flags(),
+        "temper.cores": str(os.cpu_count()),
+        "temper.host": socket.gethostname(),
+        "temper.process": process_key(psutil.Process()),
+    }
+
+
+def locked_hashes() -> dict[str, str]:
+    """Path of each dependency and output in dvc.lock: its md5."""
+    if not DVC_LOCK.is_file():
+        return {}
+    stages = (YAML(typ="safe", pure=True).load(DVC_LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
+    entries = [entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])]
+    return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def input_hashes(inputs: list[Path]) -> dict[str, str]:
+    """Path of each input of a stage: its md5 as in dvc.lock; a file is hashed afresh, for DVC has not yet done so."""
+    locked = locked_hashes()
+    fresh = {str(path): _md5_of(path) for path in inputs if path.is_file()}
+    return {str(path): locked[str(path)] for path in inputs if str(path) in locked} | fresh

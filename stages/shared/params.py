@@ -1,0 +1,200 @@
+"""params.yaml, typed: the sections in the order of the file, no defaults, every mistake in one error."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.shared.errors import ParamsError
+from stages.shared.plugins import nearest
+from stages.shared.sections import Choice, Section, chosen_from
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class Ingest(Section):
+    source: chosen_from("sources")
+    label_names: dict[str, str]
+    splits: dict[Split, Fraction]
+    max_rejected_share: Fraction
+
+    @model_validator(mode="after")
+    def _splits_are_whole(self) -> Self:
+        if set(self.splits) != set(SPLITS) or abs(sum(self.splits.values()) - 1) > 1e-9:
+            raise ValueError(f"splits: {self.splits} must give {', '.join(SPLITS)}, and add up to 1")
+        return self
+
+
+class Bounds(Section):
+    min: int = Field(ge=1)
+    max: int = Field(ge=1)
+
+
+class FaultLimits(Section):
+    empty_text: Fraction
+    unknown_label: Fraction
+    length: Fraction
+    duplicate: Fraction
+    conflict: Fraction
+    leak: Fraction
+    near_leak: Fraction
+
+
+class Language(Section):
+    expected: str | None = Field(min_length=2, max_length=2)
+    min_share: Fraction
+    sample: int = Field(gt=0)
+
+
+class Validate(Section):
+    characters: Bounds
+    limits: FaultLimits
+    max_cut_share: Fraction
+    max_unknown_token_share: Fraction
+    min_rows: dict[Split, int]
+    min_rows_per_class: int = Field(ge=1)
+    max_class_share: Fraction
+    near_duplicate_similarity: float = Field(ge=0.5, lt=1)
+    language: Language
+
+
+class Synonyms(Section):
+    copies: int = Field(ge=0, le=20)
+    rate: Fraction
+    thesaurus: chosen_from("thesauri")
+
+
+class BackTranslation(Section):
+    copies: int = Field(ge=0, le=1)
+    share: Fraction
+    translator: chosen_from("translators")
+
+
+class Augment(Section):
+    synonyms: Synonyms
+    back_translation: BackTranslation
+
+
+class Pretrain(Section):
+    base: str = Field(min_length=1)
+    revision: str | None
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Train(Section):
+    method: chosen_from("methods")
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    accumulation: int = Field(gt=0)
+    learning_rate: float = Field(gt=0, lt=1)
+    warmup_share: Fraction
+    weight_decay: float = Field(ge=0, lt=1)
+    max_gradient_norm: float = Field(gt=0)
+    class_weights: Literal["none", "balanced"]
+    validations_per_epoch: int = Field(gt=0)
+    patience: int = Field(gt=0)
+    precision: Literal["float32", "bfloat16"]
+    threads: int = Field(gt=0)
+
+
+class Evaluate(Section):
+    batch_size: int = Field(gt=0)
+    bootstrap_samples: int = Field(ge=100)
+    worst_errors: int = Field(ge=0)
+    show_texts: bool
+
+
+class ParityLimits(Section):
+    min_agreement: Fraction
+    max_primary_drop: Fraction
+    max_class_drop: Fraction
+    max_logit_difference: float = Field(gt=0)
+
+
+class Quantize(Section):
+    method: chosen_from("quantizers")
+    limits: ParityLimits
+    latency_texts: int = Field(gt=0)
+
+
+class Package(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    base_licence: str
+    data_licence: str
+    intended_use: str
+    limits: str
+
+
+class Params(Section):
+    """The whole of params.yaml. A stage reads only the sections that dvc.yaml names for it."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    task: chosen_from("tasks")
+    ingest: Ingest
+    validate_: Validate = Field(alias="validate")
+    augment: Augment
+    pretrain: Pretrain
+    train: Train
+    evaluate: Evaluate
+    quantize: Quantize
+    package: Package
+
+
+def _keys_at(path: tuple[str | int, ...], raw: Any) -> list[str]:
+    """The keys allowed in the section at `path`, for a suggestion; empty where it is no section."""
+    section: Any = Params
+    for part in path:
+        field = next((f for name, f in getattr(section, "model_fields", {}).items() if part in (name, f.alias)), None)
+        raw = raw.get(part) if isinstance(raw, dict) else None
+        section = field.annotation if field else None
+        if section is not None and isinstance(section, type) and issubclass(section, Choice) and isinstance(raw, dict):
+            section = _class_of_choice(field, raw) or section
+    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        return []
+    return [f.alias or name for name, f in section.model_fields.items()]
+
+
+def _class_of_choice(field: Any, raw: dict[str, Any]) -> type[BaseModel] | None:
+    for validator in field.metadata:
+        try:
+            return type(validator.func(raw))
+        except ValidationError as error:
+            return getattr(error, "choice", None)
+        except ValueError:
+            return None
+    return None
+
+
+def _message(error: ErrorDetails, raw: Any, file: Path) -> str:
+    *parents, last = error["loc"] or ("",)
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        allowed = _keys_at(tuple(parents), raw)
+        return f"{file}: {where}: unknown key.{nearest(str(last), allowed)} Allowed: {', '.join(allowed)}"
+    if error["type"] == "missing":
+        return f"{file}: {where}: missing. It has no default; see the comment beside it in the bundled params.yaml"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{file}: {where}: {error['input']!r}: {message}"
+
+
+def load_params(file: Path) -> Params:
+    """Read and check a parameters file.
+
+    Raises:
+        ParamsError: it is missing, is no YAML, or has mistakes; the message lists all of them, one a line.
+    """
+    if not file.is_file():
+        raise ParamsError(f"{file}: no such file. Run from the repository's root, which holds params.yaml.")
+    try:
+        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{file}: is no YAML 1.2: {error}") from None
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError("\n".join(_message(e, raw, file) for e in error.errors())) from None

@@ -1,0 +1,46 @@
+"""dvc.yaml as the one statement of the graph: the stages in the order in which they can run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+DVC_YAML = Path("dvc.yaml")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml.
+
+    Attributes:
+        name: its one word.
+        description: what it does, from `desc`.
+        dependencies: the paths it reads, templates filled where they are plain.
+        out: the folder that it writes.
+        ancestors: the names of the stages that must have run before it.
+    """
+
+    name: str
+    description: str
+    dependencies: tuple[str, ...]
+    out: Path
+    ancestors: frozenset[str]
+
+
+def read_stages(file: Path = DVC_YAML) -> list[Stage]:
+    """The stages of a dvc.yaml, each after all of its ancestors, else in the order of the file."""
+    raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))["stages"]
+    writer = {str(out): name for name, stage in raw.items() for out in stage["outs"]}
+    waiting, ordered = dict(raw), dict[str, Stage]()
+    while waiting:
+        ready = next(
+            (n for n, s in waiting.items() if not {writer[d] for d in s["deps"] if d in writer} & waiting.keys()), None
+        )
+        if ready is None:
+            raise ValueError(f"{file}: the stages {', '.join(waiting)} wait for each other")
+        stage = waiting.pop(ready)
+        parents = {writer[d] for d in stage["deps"] if d in writer}
+        ancestors = parents.union(*(ordered[p].ancestors for p in parents))
+        out = Path(stage["outs"][0])
+        ordered[ready] = Stage(ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors))
+    return list(ordered.values())

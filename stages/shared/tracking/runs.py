@@ -1,0 +1,191 @@
+"""The record of a stage: its run, and the parent run that shows the whole pipeline."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from stages.shared.lineage import code_tags, input_hashes, machine_tags
+from stages.shared.outcome import Metrics, Outcome
+from stages.shared.params import Params
+from stages.shared.pipeline import Stage
+from stages.shared.session import is_alive
+from stages.shared.tracking.store import open_store
+
+LONGEST_PARAM = 6000  # characters; MLflow refuses a longer value
+LARGEST_BATCH = 1000  # metrics in one call; MLflow refuses more
+SECONDS_BETWEEN_WRITES = 5.0
+PARENT_TAG = "mlflow.parentRunId"
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as dotted names and text: {"train": {"epochs": 3}} gives {"train.epochs": "3"}."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+    return flat
+
+
+def close_orphans(client: MlflowClient, experiment: str, host: str) -> None:
+    """End as KILLED the runs of this host that say RUNNING though their process is gone."""
+    found = client.search_runs([experiment], f"attributes.status = 'RUNNING' and tags.`temper.host` = '{host}'")
+    for run in found:
+        if not is_alive(run.data.tags.get("temper.process", "")):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def find_parent(client: MlflowClient, experiment: str, session: str) -> Run | None:
+    """The parent run of a pipeline run, if a stage of it has run."""
+    found = client.search_runs([experiment], f"tags.`temper.session` = '{session}'", max_results=1)
+    return found[0] if found else None
+
+
+def _create_parent(client: MlflowClient, experiment: str, session: str, params: Params, tags: dict[str, str]) -> Run:
+    name = os.environ.get("DVC_EXP_NAME") or time.strftime("run %Y-%m-%d %H:%M:%S")
+    run = client.create_run(experiment, run_name=name, tags={**tags, "temper.session": session})
+    values = params.model_dump(mode="json", by_alias=True)
+    flat = [Param(name, value[:LONGEST_PARAM]) for name, value in flatten(values).items()]
+    for start in range(0, len(flat), 100):
+        client.log_batch(run.info.run_id, params=flat[start : start + 100])
+    client.log_dict(run.info.run_id, values, "params.yaml")
+    return run
+
+
+class LiveMetrics:
+    """Figures of a stage while it runs, written to its MLflow run in batches."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client, self._run_id = client, run_id
+        self._waiting: list[Metric] = []
+        self._written = time.monotonic()
+
+    def __call__(self, step: int, values: Metrics) -> None:
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(name, value, now, step) for name, value in values.items()]
+        late = time.monotonic() - self._written > SECONDS_BETWEEN_WRITES
+        if late or len(self._waiting) >= LARGEST_BATCH // 2:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for start in range(0, len(self._waiting), LARGEST_BATCH):
+            self._client.log_batch(self._run_id, metrics=self._waiting[start : start + LARGEST_BATCH])
+        self._waiting.clear()
+        self._written = time.monotonic()
+
+
+@dataclass
+class StageRun:
+    """The open MLflow run of a stage and its parent."""
+
+    client: MlflowClient
+    parent_id: str
+    run_id: str
+    live: LiveMetrics
+
+    def finish(self, outcome: Outcome, out: Path) -> None:
+        """Record what the stage gave and the files of `out` that a person looks at."""
+        self.live.flush()
+        _log_metrics(self.client, self.run_id, {**outcome.metrics, **outcome.timings})
+        tags = {**outcome.tags, "temper.summary": outcome.summary}
+        self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in outcome.tags.items()])
+        self.log_files(out)
+
+    def log_files(self, folder: Path) -> None:
+        """Record reports and pictures of a stage's folder as artifacts."""
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".html", ".md", ".png"}:
+                parent = path.parent.relative_to(folder).as_posix()
+                self.client.log_artifact(self.run_id, str(path), None if parent == "." else parent)
+
+    def end(self, stage: str, status: str) -> None:
+        """Close the stage's run and its parent with a status of MLflow: FINISHED, FAILED or KILLED."""
+        state = "ran" if status == "FINISHED" else "failed"
+        self.live.flush()
+        self.client.set_tag(self.parent_id, f"temper.stage.{stage}", state)
+        self.client.set_terminated(self.run_id, status)
+        self.client.set_terminated(self.parent_id, status)
+
+
+def _log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
+    now = int(time.time() * 1000)
+    entries = [Metric(name, float(value), now, 0) for name, value in sorted(metrics.items())]
+    for start in range(0, len(entries), LARGEST_BATCH):
+        client.log_batch(run_id, metrics=entries[start : start + LARGEST_BATCH])
+
+
+def open_stage_run(session: str, stage: str, inputs: list[Path], params: Params) -> StageRun:
+    """Begin the record of a stage: its run below the parent of this pipeline run, with where it came from.
+
+    Raises:
+        MachineError: the store cannot be used.
+    """
+    tags = {**code_tags(), **machine_tags(params.train.threads)}
+    if "TEMPER_FLOW_RUN" in os.environ:
+        tags["temper.prefect.flow_run"] = os.environ["TEMPER_FLOW_RUN"]
+    with open_store() as (client, experiment):
+        close_orphans(client, experiment, tags["temper.host"])
+        parent = find_parent(client, experiment, session)
+        parent = parent or _create_parent(client, experiment, session, params, tags)
+        parent_id = parent.info.run_id
+        client.update_run(parent_id, status="RUNNING")
+        client.set_tag(parent_id, "temper.process", tags["temper.process"])
+        run = client.create_run(experiment, run_name=stage, tags={**tags, PARENT_TAG: parent_id, "temper.stage": stage})
+    hashes = input_hashes(inputs)
+    run_id = run.info.run_id
+    for path, md5 in hashes.items():
+        client.set_tag(parent_id, f"temper.md5.{path.replace('/', '.').strip('.')}", md5)
+        client.set_tag(run_id, f"temper.md5.{path.replace('/', '.').strip('.')}", md5)
+    _log_inputs(client, run_id, hashes)
+    return StageRun(client, parent_id, run_id, LiveMetrics(client, run_id))
+
+
+def _log_inputs(client: MlflowClient, run_id: str, hashes: dict[str, str]) -> None:
+    entries = [
+        DatasetInput(
+            Dataset(path, md5[:36], "local", json.dumps({"uri": path})), [InputTag("mlflow.data.context", "input")]
+        )
+        for path, md5 in hashes.items()
+    ]
+    if entries:
+        client.log_inputs(run_id, datasets=entries)
+
+
+def show_on_parent(session: str, stages: list[Stage]) -> None:
+    """Log the figures of the given stages onto the parent of a pipeline run, those that were cached too.
+
+    Does nothing when no stage of the run really ran: there is no parent then.
+    """
+    with open_store() as (client, experiment):
+        parent = find_parent(client, experiment, session)
+    if parent is None:
+        return
+    known, figures = parent.data.metrics, {}
+    for stage in stages:
+        file = stage.out / "metrics.json"
+        tag = f"temper.stage.{stage.name}"
+        if file.is_file():
+            values = json.loads(file.read_text(encoding="utf-8"))
+            figures |= {f"{stage.name}.{name}": value for name, value in values.items()}
+            if tag not in parent.data.tags:
+                client.set_tag(parent.info.run_id, tag, "cached")
+    _log_metrics(client, parent.info.run_id, {n: v for n, v in figures.items() if known.get(n) != v})
+
+
+def close_parent(session: str, stages: list[Stage], status: str) -> None:
+    """Complete the parent of a pipeline run at its end: every stage shown, and the status of the whole."""
+    show_on_parent(session, stages)
+    with open_store() as (client, experiment):
+        parent = find_parent(client, experiment, session)
+        if parent is not None:
+            client.set_terminated(parent.info.run_id, status)
