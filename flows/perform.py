@@ -1,0 +1,55 @@
+"""One stage as a function call: inputs checked, output published whole. No record, no signals, no server."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.shared.errors import MachineError, ParamsError
+from stages.shared.outcome import Outcome
+from stages.shared.params import Params
+from stages.shared.publish import MANIFEST, check_manifest, published, write_json
+
+METRICS = "metrics.json"
+SUMMARY = "summary.txt"
+
+
+def stage_function(name: str) -> Callable[..., Outcome]:
+    """The function of a stage: `stages.train.train` for `train`."""
+    function: Callable[..., Outcome] = getattr(importlib.import_module(f"stages.{name}"), name)
+    return function
+
+
+def check_folders(function: Callable[..., Outcome], folders: list[Path]) -> None:
+    """Raise ParamsError when the folders are not as many as the stage takes, in the order of its parameters."""
+    wanted = [name for name in inspect.signature(function).parameters if name != "params"]
+    if len(folders) != len(wanted):
+        raise ParamsError(
+            f"the stage takes {len(wanted)} paths ({', '.join(wanted)}), not {len(folders)}. See dvc.yaml."
+        )
+
+
+def check_inputs(inputs: list[Path]) -> None:
+    """Raise when an input is missing, or a folder that a stage wrote is not as it was written."""
+    for path in inputs:
+        if not path.exists():
+            raise MachineError(f"{path}: no such file or folder. Run `dvc repro`, or correct the path in params.yaml.")
+        if (path / MANIFEST).is_file() or (path / METRICS).is_file():
+            check_manifest(path)
+
+
+def perform(name: str, folders: list[Path], params: Params) -> Outcome:
+    """Run a stage on its folders, the last of which is its output.
+
+    Raises:
+        TemperError: of the kind that tells what is wrong; the output is then as it was before.
+    """
+    function = stage_function(name)
+    check_folders(function, folders)
+    *inputs, out = folders
+    check_inputs(inputs)
+    with published(out) as staging:
+        outcome = function(*inputs, staging, params)
+        write_json(staging / METRICS, outcome.metrics)
+        (staging / SUMMARY).write_text(outcome.summary + "\n", encoding="utf-8")
+    return outcome

@@ -1,0 +1,74 @@
+"""A stage that runs by itself, recorded as a Prefect flow run, when a Prefect API is configured."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.shared.session import SESSION
+
+Result = tuple[int, str]
+
+
+def api_may_be_configured() -> bool:
+    """Whether a Prefect API could be configured, told without the second that importing Prefect takes."""
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    return (
+        bool(os.environ.get("PREFECT_PROFILE")) or (home / "profiles.toml").is_file() or Path("prefect.toml").is_file()
+    )
+
+
+def api_url() -> str | None:
+    """The address of the configured Prefect API, None when none is."""
+    if not api_may_be_configured():
+        return None
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url
+
+
+def api_answers(url: str) -> bool:
+    """Whether the Prefect API at the address is up."""
+    import httpx
+
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def as_flow_run(name: str, action: Callable[[], Result]) -> Result:
+    """Run the action, as a flow run of the stage's name when that is wanted and possible.
+
+    Under the pipeline flow (TEMPER_SESSION is set) the flow run is the pipeline's. No server is ever started here.
+    """
+    url = None if SESSION in os.environ else api_url()
+    if url is None:
+        return action()
+    if not api_answers(url):
+        import sys
+
+        print(f"{name}: the Prefect API at {url} does not answer: the stage runs unrecorded there.", file=sys.stderr)
+        return action()
+    return _in_flow(name, action)
+
+
+def _in_flow(name: str, action: Callable[[], Result]) -> Result:
+    from prefect import flow
+    from prefect.states import Cancelled, Completed, Failed, State
+
+    from flows.stopping import stop_on_signals
+
+    results: list[Result] = []
+
+    def stage() -> State[None]:
+        stop_on_signals()  # Prefect put its own handler in place
+        results.append(action())
+        code, message = results[0]
+        if code > 128:
+            return Cancelled(message=message)
+        return Failed(message=message) if code else Completed(message=message)
+
+    flow(name=name)(stage)(return_state=True)
+    return results[0]

@@ -1,0 +1,61 @@
+"""What can be known before anything runs: that the parameters are right and that what they need is here."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.shared.errors import MachineError, TemperError
+from stages.shared.params import Params, load_params
+
+PARAMS_FILE = Path("params.yaml")
+
+
+def _check_source(params: Params) -> None:
+    path = Path(params.ingest.source.path)
+    if not path.exists():
+        raise MachineError(f"ingest.source.path: {path}: no such file or folder. Correct it in {PARAMS_FILE}.")
+
+
+def _check_base(params: Params) -> None:
+    from stages.shared.base_model import find_base
+
+    find_base(params.pretrain)
+
+
+def _check_augment(params: Params) -> None:
+    from stages.augment import check
+
+    check(params)
+
+
+CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_augment)
+
+
+def check_before_anything_runs() -> Params:
+    """Check params.yaml and that source, base model and programs are here: a second now, not an error in an hour.
+
+    Raises:
+        TemperError: of the kind of the first problem, naming all of them.
+    """
+    params = load_params(PARAMS_FILE)
+    problems: list[TemperError] = []
+    for check in CHECKS:
+        try:
+            check(params)
+        except TemperError as error:
+            problems.append(error)
+    if problems:
+        raise type(problems[0])("\n".join(str(problem) for problem in problems))
+    return params
+
+
+def is_up_to_date() -> bool:
+    """Whether DVC finds nothing to do."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return done.returncode == 0 and json.loads(done.stdout) == {}
+    except json.JSONDecodeError:
+        return False

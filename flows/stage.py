@@ -1,0 +1,108 @@
+"""One stage from the command line: `python -m flows.stage <name> <input>... <output>`, as every `cmd` in dvc.yaml.
+
+The stage is recorded in MLflow, and as a Prefect flow run when a Prefect API is configured and no pipeline flow
+has a run for it already. It leaves a receipt, stops on signals, and stops by itself when its `dvc` is gone.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.perform import perform
+from flows.stopping import Stopped, stop_on_signals, stop_when_orphaned
+from stages.shared.errors import ParamsError, TemperError
+from stages.shared.outcome import Outcome
+from stages.shared.params import Params, load_params
+from stages.shared.pipeline import Stage, read_stages
+from stages.shared.session import session_id
+from stages.shared.workspace import write_receipt
+
+PARAMS_FILE = Path("params.yaml")
+
+
+def _stages_up_to(name: str) -> list[Stage]:
+    stages = read_stages()
+    names = [stage.name for stage in stages]
+    if name not in names:
+        raise ParamsError(f"'{name}' is not a stage of dvc.yaml {names}")
+    return stages[: names.index(name) + 1]
+
+
+def _refused_folder(out: Path) -> Path:
+    return out.parent / f"{out.name}.refused"
+
+
+def recorded(session: str, name: str, folders: list[Path], params: Params) -> Outcome:
+    """Perform a stage with its record in MLflow: FINISHED, FAILED after an exception, KILLED after a signal."""
+    from stages.shared import tracking
+    from stages.shared.progress import sink
+
+    stages = _stages_up_to(name)
+    run = tracking.open_stage_run(session, name, folders[:-1], params)
+    status = "FAILED"
+    token = sink.set(run.live)
+    try:
+        outcome = perform(name, folders, params)
+        run.finish(outcome, folders[-1])
+        outcome = tracking.register_bundle(run, folders[-1], outcome)
+        status = "FINISHED"
+        return outcome
+    except TemperError as error:
+        run.client.set_tag(run.run_id, "temper.error", str(error)[:4000])
+        if _refused_folder(folders[-1]).is_dir():
+            run.log_files(_refused_folder(folders[-1]))
+        raise
+    except Stopped:
+        status = "KILLED"
+        raise
+    finally:
+        sink.reset(token)
+        run.end(name, status)
+        tracking.show_on_parent(session, stages)
+
+
+def exit_code_of(action: Callable[[], Outcome]) -> tuple[int, str]:
+    """Run an action that performs a stage; give its exit code, and its summary or what went wrong."""
+    try:
+        return 0, action().summary
+    except TemperError as error:
+        return error.exit_code, str(error)
+    except Stopped as stop:
+        return stop.exit_code, str(stop)
+    except MemoryError:
+        return 4, "out of memory. Lower the batch size of the stage in params.yaml, or give the machine more."
+    except Exception:  # a fault of ours: the only case in which a user sees a traceback
+        return 1, traceback.format_exc()
+
+
+def run_stage(name: str, folders: list[Path]) -> tuple[int, str]:
+    """Run a stage as dvc.yaml asks for it; give its exit code and its last word."""
+    session = session_id()
+
+    def action() -> Outcome:
+        return recorded(session, name, folders, load_params(PARAMS_FILE))
+
+    from flows.prefect_record import as_flow_run
+
+    code, message = as_flow_run(name, lambda: exit_code_of(action))
+    state = {0: "ran"}.get(code, "failed")
+    write_receipt(session, name, {"state": state, "exit_code": code, "message": message})
+    return code, message
+
+
+def main(words: list[str]) -> int:
+    """The command line; gives the exit code."""
+    if len(words) < 2:
+        print(f"usage: {__doc__.splitlines()[0]}", file=sys.stderr)
+        return ParamsError.exit_code
+    stop_on_signals()
+    stop_when_orphaned()
+    name, *folders = words
+    code, message = run_stage(name, [Path(folder) for folder in folders])
+    print(f"{name}: {message}", file=sys.stderr if code else sys.stdout, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

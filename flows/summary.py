@@ -1,0 +1,69 @@
+"""The short text at the end of a pipeline run: what each stage did, the figures, where the bundle lies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.shared.pipeline import Stage, read_stages
+from stages.shared.workspace import receipt_path
+
+FIGURES = ("test.accuracy", "test.macro_f1")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def stage_states(session: str, stages: list[Stage]) -> dict[str, tuple[str, str]]:
+    """State and message of each stage of a pipeline run: Completed, Cached, Failed or Skipped, from its receipts."""
+    states: dict[str, tuple[str, str]] = {}
+    for stage in stages:
+        receipt = _read_json(receipt_path(session, stage.name))
+        broken = sorted(name for name in stage.ancestors if states[name][0] in ("Failed", "Skipped"))
+        if receipt:
+            state = ("Completed" if receipt["exit_code"] == 0 else "Failed", receipt["message"])
+        elif broken:
+            state = ("Skipped", f"after {', '.join(broken)}")
+        else:
+            file = stage.out / "summary.txt"
+            state = ("Cached", file.read_text(encoding="utf-8").strip() if file.is_file() else "")
+        states[stage.name] = state
+    return states
+
+
+def exit_code(session: str, stages: list[Stage]) -> int:
+    """The exit code of the first stage that failed, 0 when none did."""
+    codes = (_read_json(receipt_path(session, stage.name)).get("exit_code", 0) for stage in stages)
+    return next((code for code in codes if code), 0)
+
+
+def _figures(stages: list[Stage]) -> list[str]:
+    metrics = {stage.name: _read_json(stage.out / "metrics.json") for stage in stages}
+    evaluated, quantized = metrics.get("evaluate", {}), metrics.get("quantize", {})
+    rows = [
+        ("float model", {name: evaluated.get(name) for name in FIGURES}),
+        ("int8 model", {name: quantized.get(name) for name in FIGURES}),
+        ("TF-IDF baseline", {name: evaluated.get(name.replace("test.", "baseline.")) for name in FIGURES}),
+    ]
+    head = f"{'test split':<18}" + "".join(f"{name.removeprefix('test.'):>12}" for name in FIGURES)
+    lines = [
+        f"{label:<18}" + "".join(f"{value:>12.4f}" for value in values.values())
+        for label, values in rows
+        if all(value is not None for value in values.values())
+    ]
+    return [head, *lines] if lines else []
+
+
+def pipeline_summary(session: str) -> str:
+    """The whole text for a pipeline run."""
+    stages = read_stages()
+    states = stage_states(session, stages)
+    lines = [f"{name:<10} {state:<10} {message}" for name, (state, message) in states.items()]
+    if all(state == "Cached" for state, _ in states.values()):
+        lines.append("\nNothing has changed: nothing was run.")
+    bad = [name for name, (state, _) in states.items() if state in ("Failed", "Skipped")]
+    if not bad:
+        lines += ["", *_figures(stages), "", f"bundle     {stages[-1].out / 'bundle'}"]
+        lines += [f"try it     python -m serving.predict --bundle {stages[-1].out / 'bundle'} 'It came a day late.'"]
+    lines += ["look at it make ui    (MLflow and Prefect on this machine)"]
+    return "\n".join(lines)
