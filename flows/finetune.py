@@ -17,8 +17,8 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
-from flows.preflight import check_before_anything_runs, is_up_to_date
 from flows.prefect_record import api_url
+from flows.preflight import check_before_anything_runs, is_up_to_date
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import exit_code, pipeline_summary
 from stages.shared.errors import TemperError
@@ -62,7 +62,7 @@ def stage_state(stage: Stage, session: str, seconds: float | None, failed: set[s
             return State(type=StateType.CANCELLED, name="Skipped", message=f"{', '.join(causes)} failed")
         return _run_stage(stage, session, seconds)
 
-    named = flow(name=stage.name, description=stage.description, persist_result=False)(body)
+    named = flow(name=stage.name, flow_run_name=stage.name, description=stage.description, persist_result=False)(body)
     return named(return_state=True)
 
 

@@ -15,6 +15,8 @@ from stages.shared.errors import ParamsError, TemperError
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params, load_params
 from stages.shared.pipeline import Stage, read_stages
+from stages.shared.progress import reporting_to
+from stages.shared.publish import refused_folder
 from stages.shared.session import session_id
 from stages.shared.workspace import write_receipt
 
@@ -29,35 +31,28 @@ def _stages_up_to(name: str) -> list[Stage]:
     return stages[: names.index(name) + 1]
 
 
-def _refused_folder(out: Path) -> Path:
-    return out.parent / f"{out.name}.refused"
-
-
 def recorded(session: str, name: str, folders: list[Path], params: Params) -> Outcome:
     """Perform a stage with its record in MLflow: FINISHED, FAILED after an exception, KILLED after a signal."""
-    from stages.shared import tracking
-    from stages.shared.progress import sink
+    from stages.shared import tracking  # takes a second or two, which a mistake in params.yaml need not wait for
 
+    out = folders[-1]
     stages = _stages_up_to(name)
-    run = tracking.open_stage_run(session, name, folders[:-1], params)
+    run = tracking.open_stage_run(session, stages[-1], params)
     status = "FAILED"
-    token = sink.set(run.live)
     try:
-        outcome = perform(name, folders, params)
-        run.finish(outcome, folders[-1])
-        outcome = tracking.register_bundle(run, folders[-1], outcome)
+        with reporting_to(run.live):
+            outcome = perform(name, folders, params)
+        run.finish(outcome, out)
+        outcome = tracking.register_bundle(run, out, outcome)
         status = "FINISHED"
         return outcome
     except TemperError as error:
-        run.client.set_tag(run.run_id, "temper.error", str(error)[:4000])
-        if _refused_folder(folders[-1]).is_dir():
-            run.log_files(_refused_folder(folders[-1]))
+        run.fail(str(error), refused_folder(out))
         raise
     except Stopped:
         status = "KILLED"
         raise
     finally:
-        sink.reset(token)
         run.end(name, status)
         tracking.show_on_parent(session, stages)
 

@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -72,8 +73,11 @@ def _md5_of(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def input_hashes(inputs: list[Path]) -> dict[str, str]:
-    """Path of each input of a stage: its md5 as in dvc.lock; a file is hashed afresh, for DVC has not yet done so."""
+def dependency_hashes(paths: Iterable[str]) -> dict[str, str]:
+    """Path of each dependency of a stage: its md5, as dvc.lock will say it.
+
+    An output of a stage before it is in dvc.lock already; a file is hashed afresh, for DVC writes it down afterwards.
+    """
     locked = locked_hashes()
-    fresh = {str(path): _md5_of(path) for path in inputs if path.is_file()}
-    return {str(path): locked[str(path)] for path in inputs if str(path) in locked} | fresh
+    fresh = {path: _md5_of(Path(path)) for path in paths if Path(path).is_file()}
+    return {path: locked[path] for path in paths if path in locked} | fresh

@@ -1,16 +1,16 @@
 """params.yaml, typed: the sections in the order of the file, no defaults, every mistake in one error."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.shared.errors import ParamsError
 from stages.shared.plugins import nearest
-from stages.shared.sections import Choice, Section, chosen_from
+from stages.shared.sections import ChosenFrom, Section, concrete
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Split = Literal["train", "validation", "test"]
@@ -18,7 +18,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class Ingest(Section):
-    source: chosen_from("sources")
+    source: Annotated[Any, ChosenFrom("sources")]
     label_names: dict[str, str]
     splits: dict[Split, Fraction]
     max_rejected_share: Fraction
@@ -66,13 +66,13 @@ class Validate(Section):
 class Synonyms(Section):
     copies: int = Field(ge=0, le=20)
     rate: Fraction
-    thesaurus: chosen_from("thesauri")
+    thesaurus: Annotated[Any, ChosenFrom("thesauri")]
 
 
 class BackTranslation(Section):
     copies: int = Field(ge=0, le=1)
     share: Fraction
-    translator: chosen_from("translators")
+    translator: Annotated[Any, ChosenFrom("translators")]
 
 
 class Augment(Section):
@@ -87,7 +87,7 @@ class Pretrain(Section):
 
 
 class Train(Section):
-    method: chosen_from("methods")
+    method: Annotated[Any, ChosenFrom("methods")]
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     accumulation: int = Field(gt=0)
@@ -117,7 +117,7 @@ class ParityLimits(Section):
 
 
 class Quantize(Section):
-    method: chosen_from("quantizers")
+    method: Annotated[Any, ChosenFrom("quantizers")]
     limits: ParityLimits
     latency_texts: int = Field(gt=0)
 
@@ -134,7 +134,7 @@ class Params(Section):
     """The whole of params.yaml. A stage reads only the sections that dvc.yaml names for it."""
 
     seed: int = Field(ge=0, lt=2**32)
-    task: chosen_from("tasks")
+    task: Annotated[Any, ChosenFrom("tasks")]
     ingest: Ingest
     validate_: Validate = Field(alias="validate")
     augment: Augment
@@ -145,41 +145,25 @@ class Params(Section):
     package: Package
 
 
-def _keys_at(path: tuple[str | int, ...], raw: Any) -> list[str]:
-    """The keys allowed in the section at `path`, for a suggestion; empty where it is no section."""
-    section: Any = Params
+def _keys_at(path: tuple[str | int, ...], section: Any) -> list[str]:
+    """The keys of the section at `path`, for a suggestion; empty where it is no section."""
     for part in path:
-        field = next((f for name, f in getattr(section, "model_fields", {}).items() if part in (name, f.alias)), None)
-        raw = raw.get(part) if isinstance(raw, dict) else None
-        section = field.annotation if field else None
-        if section is not None and isinstance(section, type) and issubclass(section, Choice) and isinstance(raw, dict):
-            section = _class_of_choice(field, raw) or section
-    if not (isinstance(section, type) and issubclass(section, BaseModel)):
-        return []
-    return [f.alias or name for name, f in section.model_fields.items()]
+        fields = getattr(section, "model_fields", {})
+        section = next((field.annotation for name, field in fields.items() if part in (name, field.alias)), None)
+    return [field.alias or name for name, field in getattr(section, "model_fields", {}).items()]
 
 
-def _class_of_choice(field: Any, raw: dict[str, Any]) -> type[BaseModel] | None:
-    for validator in field.metadata:
-        try:
-            return type(validator.func(raw))
-        except ValidationError as error:
-            return getattr(error, "choice", None)
-        except ValueError:
-            return None
-    return None
-
-
-def _message(error: ErrorDetails, raw: Any, file: Path) -> str:
+def _message(error: ErrorDetails, section: type[Section], file: Path) -> str:
     *parents, last = error["loc"] or ("",)
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        allowed = _keys_at(tuple(parents), raw)
-        return f"{file}: {where}: unknown key.{nearest(str(last), allowed)} Allowed: {', '.join(allowed)}"
+        allowed = _keys_at(tuple(parents), section)
+        return f"{file}: {where}: unknown key.{nearest(str(last), allowed)} Allowed: {', '.join(allowed) or 'none'}"
     if error["type"] == "missing":
-        return f"{file}: {where}: missing. It has no default; see the comment beside it in the bundled params.yaml"
+        return f"{file}: {where}: missing. It has no default; the bundled params.yaml says what it means."
     message = error["msg"].removeprefix("Value error, ")
-    return f"{file}: {where}: {error['input']!r}: {message}"
+    value = "" if isinstance(error["input"], dict) else f" {str(error['input'])[:80]!r}:"
+    return f"{file}: {where}:{value} {message}"
 
 
 def load_params(file: Path) -> Params:
@@ -194,7 +178,8 @@ def load_params(file: Path) -> Params:
         raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{file}: is no YAML 1.2: {error}") from None
+    section = concrete(Params, raw)
     try:
-        return Params.model_validate(raw)
+        return cast(Params, section.model_validate(raw))
     except ValidationError as error:
-        raise ParamsError("\n".join(_message(e, raw, file) for e in error.errors())) from None
+        raise ParamsError("\n".join(_message(e, section, file) for e in error.errors())) from None

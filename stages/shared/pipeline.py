@@ -1,7 +1,10 @@
 """dvc.yaml as the one statement of the graph: the stages in the order in which they can run."""
 
+import re
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -15,7 +18,7 @@ class Stage:
     Attributes:
         name: its one word.
         description: what it does, from `desc`.
-        dependencies: the paths it reads, templates filled where they are plain.
+        dependencies: the paths it reads: the outputs of other stages, and files.
         out: the folder that it writes.
         ancestors: the names of the stages that must have run before it.
     """
@@ -27,9 +30,27 @@ class Stage:
     ancestors: frozenset[str]
 
 
+def _read_yaml(file: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _filled(template: str, params: dict[str, Any]) -> str:
+    """The text with each ${dotted.key} replaced by its value in the parameters, as DVC does."""
+
+    def value(match: re.Match[str]) -> str:
+        return str(reduce(lambda section, key: section[key], match[1].split("."), params))
+
+    return re.sub(r"\$\{([\w.]+)\}", value, template)
+
+
 def read_stages(file: Path = DVC_YAML) -> list[Stage]:
-    """The stages of a dvc.yaml, each after all of its ancestors, else in the order of the file."""
-    raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))["stages"]
+    """The stages of a dvc.yaml, each after all of its ancestors, else in the order of the file.
+
+    Raises:
+        KeyError: a template names a key that params.yaml, beside the file, does not have.
+    """
+    raw = _read_yaml(file)["stages"]
+    params = _read_yaml(file.parent / "params.yaml")
     writer = {str(out): name for name, stage in raw.items() for out in stage["outs"]}
     waiting, ordered = dict(raw), dict[str, Stage]()
     while waiting:
@@ -42,5 +63,6 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
         parents = {writer[d] for d in stage["deps"] if d in writer}
         ancestors = parents.union(*(ordered[p].ancestors for p in parents))
         out = Path(stage["outs"][0])
-        ordered[ready] = Stage(ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors))
+        dependencies = tuple(_filled(path, params) for path in stage["deps"])
+        ordered[ready] = Stage(ready, stage["desc"], dependencies, out, frozenset(ancestors))
     return list(ordered.values())

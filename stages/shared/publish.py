@@ -60,6 +60,11 @@ def _replace(staging: Path, target: Path) -> None:
     staging.rename(target)
 
 
+def refused_folder(out: Path) -> Path:
+    """Where what a gate refused is kept: beside the output that it did not become."""
+    return out.parent / f"{out.name}.refused"
+
+
 @contextmanager
 def published(out: Path) -> Iterator[Path]:
     """Give a temporary folder beside `out` that becomes `out` when the block ends well.
@@ -71,7 +76,7 @@ def published(out: Path) -> Iterator[Path]:
         MachineError: the folder that holds `out` cannot be written, or the disk is full.
     """
     staging = out.parent / f".{out.name}.partial"
-    refused = out.parent / f"{out.name}.refused"
+    refused = refused_folder(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)

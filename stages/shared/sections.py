@@ -1,8 +1,9 @@
 """What every part of the parameters is made of: a section, and a choice of a plug-in with its options."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from stages.shared import plugins
 
@@ -19,14 +20,43 @@ class Choice(Section):
     name: str
 
 
-def chosen_from(folder: str) -> Any:
-    """The annotation of a Choice whose class is the `Params` of the file that `name` names in stages/<folder>/."""
+@dataclass(frozen=True)
+class ChosenFrom:
+    """Marks a field that holds the `Params` of the file of stages/<folder>/ that its `name` names."""
 
-    def validate(value: Any) -> Any:
-        if isinstance(value, Choice):
-            return value
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            raise ValueError(f"needs a `name`: one of {plugins.names_of(folder)}")
-        return plugins.load(folder, value["name"]).Params.model_validate(value)
+    folder: str
 
-    return Annotated[SerializeAsAny[Choice], BeforeValidator(validate)]
+
+def _refuse(message: str) -> Any:
+    def refuse(_value: Any) -> Any:
+        raise ValueError(message)
+
+    return Annotated[Any, BeforeValidator(refuse)]
+
+
+def _chosen_class(folder: str, raw: Any) -> Any:
+    """The class of a chosen plug-in's options; where the name is wrong, a type that refuses with the names there are."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+        return _refuse(f"needs a `name`, one of {plugins.names_of(folder)}")
+    try:
+        return plugins.load(folder, raw["name"]).Params
+    except ValueError as error:
+        return _refuse(f"name: {error}")
+    except ImportError as error:
+        return _refuse(f"name: '{raw['name']}' needs the Python package '{error.name}', which is not installed")
+
+
+def concrete(section: type[Section], raw: Any) -> type[Section]:
+    """The section with the class of every plug-in that `raw` chooses in its place, so that all of it is checked at once."""
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        value = raw.get(field.alias or name) if isinstance(raw, dict) else None
+        kind = field.annotation
+        chosen = next((mark for mark in field.metadata if isinstance(mark, ChosenFrom)), None)
+        if chosen is not None:
+            fields[name] = (_chosen_class(chosen.folder, value), ...)
+        elif isinstance(kind, type) and issubclass(kind, Section):
+            inner = concrete(kind, value)
+            if inner is not kind:
+                fields[name] = (inner, Field(alias=field.alias))
+    return create_model(section.__name__, __base__=section, **fields) if fields else section

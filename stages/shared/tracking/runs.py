@@ -11,7 +11,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from stages.shared.lineage import code_tags, input_hashes, machine_tags
+from stages.shared.lineage import code_tags, dependency_hashes, machine_tags
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.shared.pipeline import Stage
@@ -19,6 +19,7 @@ from stages.shared.session import is_alive
 from stages.shared.tracking.store import open_store
 
 LONGEST_PARAM = 6000  # characters; MLflow refuses a longer value
+LONGEST_TAG = 5000  # characters; MLflow refuses a longer value
 LARGEST_BATCH = 1000  # metrics in one call; MLflow refuses more
 SECONDS_BETWEEN_WRITES = 5.0
 PARENT_TAG = "mlflow.parentRunId"
@@ -96,10 +97,16 @@ class StageRun:
         """Record what the stage gave and the files of `out` that a person looks at."""
         self.live.flush()
         _log_metrics(self.client, self.run_id, {**outcome.metrics, **outcome.timings})
-        tags = {**outcome.tags, "temper.summary": outcome.summary}
+        tags = {**outcome.tags, "temper.summary": outcome.summary[:LONGEST_TAG]}
         self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in outcome.tags.items()])
         self.log_files(out)
+
+    def fail(self, message: str, refused: Path) -> None:
+        """Record what went wrong, and the report of the gate that refused, if one did."""
+        self.client.set_tag(self.run_id, "temper.error", message[:LONGEST_TAG])
+        if refused.is_dir():
+            self.log_files(refused)
 
     def log_files(self, folder: Path) -> None:
         """Record reports and pictures of a stage's folder as artifacts."""
@@ -124,7 +131,7 @@ def _log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
         client.log_batch(run_id, metrics=entries[start : start + LARGEST_BATCH])
 
 
-def open_stage_run(session: str, stage: str, inputs: list[Path], params: Params) -> StageRun:
+def open_stage_run(session: str, stage: Stage, params: Params) -> StageRun:
     """Begin the record of a stage: its run below the parent of this pipeline run, with where it came from.
 
     Raises:
@@ -140,22 +147,25 @@ def open_stage_run(session: str, stage: str, inputs: list[Path], params: Params)
         parent_id = parent.info.run_id
         client.update_run(parent_id, status="RUNNING")
         client.set_tag(parent_id, "temper.process", tags["temper.process"])
-        run = client.create_run(experiment, run_name=stage, tags={**tags, PARENT_TAG: parent_id, "temper.stage": stage})
-    hashes = input_hashes(inputs)
+        run = client.create_run(
+            experiment, run_name=stage.name, tags={**tags, PARENT_TAG: parent_id, "temper.stage": stage.name}
+        )
     run_id = run.info.run_id
-    for path, md5 in hashes.items():
-        client.set_tag(parent_id, f"temper.md5.{path.replace('/', '.').strip('.')}", md5)
-        client.set_tag(run_id, f"temper.md5.{path.replace('/', '.').strip('.')}", md5)
-    _log_inputs(client, run_id, hashes)
+    _log_dependencies(client, parent_id, run_id, dependency_hashes(stage.dependencies))
     return StageRun(client, parent_id, run_id, LiveMetrics(client, run_id))
 
 
-def _log_inputs(client: MlflowClient, run_id: str, hashes: dict[str, str]) -> None:
+def _log_dependencies(client: MlflowClient, parent_id: str, run_id: str, hashes: dict[str, str]) -> None:
+    """The md5 of each dependency as a tag, and the data among them as inputs of the run."""
+    tags = {f"temper.md5.{path}": RunTag(f"temper.md5.{path}".replace("..", "up"), md5) for path, md5 in hashes.items()}
+    client.log_batch(run_id, tags=list(tags.values()))
+    data = {path: md5 for path, md5 in hashes.items() if not path.endswith(".py")}
+    client.log_batch(parent_id, tags=[tags[f"temper.md5.{path}"] for path in data])
     entries = [
         DatasetInput(
             Dataset(path, md5[:36], "local", json.dumps({"uri": path})), [InputTag("mlflow.data.context", "input")]
         )
-        for path, md5 in hashes.items()
+        for path, md5 in data.items()
     ]
     if entries:
         client.log_inputs(run_id, datasets=entries)

@@ -1,0 +1,60 @@
+"""What many tests share: a tiny base model, parameters that use it, and a whole project in a temporary folder."""
+
+import flows  # noqa: F401  isort: skip  telemetry off before anything else is imported
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.shared.params import Params, load_params
+from tests.tiny import write_tiny_base
+
+ROOT = Path(__file__).parents[1]
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def sample_texts(count: int) -> list[tuple[str, str]]:
+    """The first good (text, label) pairs of the bundled sample."""
+    with (ROOT / "data/sample/reviews.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    labels = {"positive", "neutral", "negative"}
+    return [(text, label) for text, label in rows if text.strip() and label in labels][:count]
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of 2 layers, 32 wide, with a WordPiece tokenizer made of the sample's words."""
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    write_tiny_base(folder, [text for text, _ in sample_texts(400)])
+    return folder
+
+
+def set_values(raw: dict[str, Any], values: dict[str, Any]) -> None:
+    """Set dotted keys, such as {"train.epochs": 1}, in nested parameters."""
+    for dotted, value in values.items():
+        *parents, last = dotted.split(".")
+        section = raw
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+
+
+@pytest.fixture(scope="session")
+def make_params(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
+    """Gives the bundled parameters with the tiny base and other dotted keys replaced: make_params({"seed": 1})."""
+    folder = tmp_path_factory.mktemp("params")
+
+    def make(values: dict[str, Any] | None = None) -> Params:
+        yaml = YAML()
+        raw = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        set_values(raw, {"pretrain.base": str(tiny_base), "pretrain.sha256": None} | (values or {}))
+        file = folder / "params.yaml"
+        yaml.dump(raw, file)
+        return load_params(file)
+
+    return make

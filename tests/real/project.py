@@ -1,0 +1,138 @@
+"""A whole project in a temporary folder: a real git and DVC repository, real processes, a real MLflow store."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT, sample_texts, set_values
+
+SMALL = {
+    "pretrain.base": "tiny",
+    "pretrain.sha256": None,
+    "train.epochs": 1,
+    "train.learning_rate": 1.0e-3,
+    "augment.back_translation.copies": 0,
+    "evaluate.bootstrap_samples": 100,
+    "quantize.limits.min_agreement": 0.0,
+    "quantize.limits.max_primary_drop": 1.0,
+    "quantize.limits.max_class_drop": 1.0,
+    "quantize.latency_texts": 5,
+    "validate.language.expected": None,
+    "validate.max_unknown_token_share": 1.0,
+    "validate.min_rows": {"train": 10, "validation": 3, "test": 3},
+    "validate.min_rows_per_class": 1,
+    "ingest.source.path": "reviews.csv",
+}
+
+
+@dataclass
+class Project:
+    """A clone of the working tree, with a small data set and a tiny base model."""
+
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, *words: str, seconds: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m <words>` in the project and give what it printed; stderr is joined to stdout."""
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.root,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Start `python -m <words>` in the project, in a session of its own; its output goes to output.log."""
+        log = (self.root / "output.log").open("w", encoding="utf-8")
+        return subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=self.root,
+            env=self.environment | environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def set_params(self, values: dict[str, Any]) -> None:
+        """Change dotted keys of the project's params.yaml."""
+        yaml = YAML()
+        file = self.root / "params.yaml"
+        raw = yaml.load(file.read_text(encoding="utf-8"))
+        set_values(raw, values)
+        yaml.dump(raw, file)
+
+    def client(self) -> MlflowClient:
+        """A client of the project's MLflow store."""
+        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+
+    def runs(self) -> list[Run]:
+        """Every MLflow run of the project, newest first."""
+        if not (self.root / "mlflow.db").is_file():
+            return []
+        client = self.client()
+        experiment = client.get_experiment_by_name("temper")
+        return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+    def parents(self) -> list[Run]:
+        """The runs that stand for a whole pipeline run, newest first."""
+        return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+
+    def lock_text(self) -> str:
+        """The text of dvc.lock."""
+        return (self.root / "dvc.lock").read_text(encoding="utf-8")
+
+
+def _copy_tree(target: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Our environment without what points at somebody's MLflow or Prefect, with a Prefect home of its own."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("PREFECT_", "MLFLOW_TRACKING", "TEMPER_", "DVC_"))}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def make_project(root: Path, base: Path, rows: int) -> Project:
+    """Make a project in `root` with the first `rows` good rows of the sample."""
+    root.mkdir(parents=True)
+    _copy_tree(root)
+    shutil.copytree(base, root / "tiny")
+    with (root / "reviews.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *sample_texts(rows)])
+    project = Project(root, clean_environment(root.parent / f"{root.name}-prefect"))
+    project.set_params(SMALL)
+    (root / "dvc.lock").unlink(missing_ok=True)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+        subprocess.run(["git", *author, *words], cwd=root, check=True, capture_output=True)
+    return project

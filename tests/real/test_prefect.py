@@ -1,0 +1,112 @@
+"""The pipeline as Prefect flows, against a real server: states, a triggered deployment, cancel."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from stages.shared.pipeline import read_stages
+from tests.real.conftest import wait_until
+from tests.real.project import Project
+from tests.real.test_signals import pids_of, stage_is_training
+
+pytestmark = pytest.mark.real
+NAMES = [stage.name for stage in read_stages()]
+
+
+def flow_runs(url: str) -> list[dict[str, Any]]:
+    """The newest flow runs of a server, newest first."""
+    reply = httpx.post(f"{url}/flow_runs/filter", json={"limit": 50, "sort": "START_TIME_DESC"}, timeout=30)
+    return list(reply.raise_for_status().json())
+
+
+def state_of(url: str, flow_run_id: str) -> dict[str, Any]:
+    """The state of a flow run."""
+    state: dict[str, Any] = httpx.get(f"{url}/flow_runs/{flow_run_id}", timeout=30).raise_for_status().json()["state"]
+    return state
+
+
+def test_everything_cached_is_what_every_flow_says(project: Project, prefect_server: str) -> None:
+    assert project.run("dvc", "repro").returncode == 0
+    runs = len(project.runs())
+    done = project.run("flows.finetune", PREFECT_API_URL=prefect_server)
+    assert done.returncode == 0, done.stdout
+    newest = {run["name"]: run["state"]["name"] for run in reversed(flow_runs(prefect_server)[: len(NAMES) + 1])}
+    assert {name: newest[name] for name in NAMES} == dict.fromkeys(NAMES, "Cached")
+    assert len(project.runs()) == runs
+
+
+def test_a_gate_that_refuses_skips_what_comes_after(fresh_project: Project, prefect_server: str) -> None:
+    fresh_project.set_params({"validate.min_rows_per_class": 1000})
+    done = fresh_project.run("flows.finetune", PREFECT_API_URL=prefect_server)
+    assert done.returncode == 5, done.stdout
+    states = {run["name"]: run["state"]["name"] for run in flow_runs(prefect_server)[: len(NAMES) + 1]}
+    assert states["ingest"] == "Completed"
+    assert states["validate"] == "Failed"
+    assert {states[name] for name in ("augment", "train", "package")} == {"Skipped"}
+    assert (fresh_project.root / "data/validate.refused/report.html").is_file()
+    parent = fresh_project.parents()[0]
+    assert parent.info.status == "FAILED"
+    assert parent.data.tags["temper.stage.validate"] == "failed"
+
+
+def test_a_stage_by_itself_is_a_flow_run_when_an_api_is_configured(project: Project, prefect_server: str) -> None:
+    done = project.run("dvc", "repro", "--force", "--single-item", "pretrain", PREFECT_API_URL=prefect_server)
+    assert done.returncode == 0, done.stdout
+    newest = flow_runs(prefect_server)[0]
+    assert newest["state"]["name"] == "Completed"
+    assert "SHA-256" in newest["state"]["message"]
+
+
+@pytest.fixture
+def worker(project: Project, prefect_server: str) -> Iterator[None]:
+    """The four lines of the README: pool, deployment, worker."""
+    environment = {"PREFECT_API_URL": prefect_server}
+    project.run("prefect", "work-pool", "create", "temper", "--type", "process", "--overwrite", **environment)
+    deployed = project.run("prefect", "--no-prompt", "deploy", "--all", **environment)
+    assert "successfully created" in deployed.stdout, deployed.stdout
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "temper"],
+        cwd=project.root,
+        env=project.environment | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    yield
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(60)
+
+
+def trigger(project: Project, url: str) -> str:
+    """Trigger the deployment; give the id of its flow run."""
+    done = project.run("prefect", "deployment", "run", "finetune/nightly", PREFECT_API_URL=url)
+    found = re.search(r"flow-run/([0-9a-f-]{36})", done.stdout.replace("\n", ""))
+    assert found, done.stdout
+    return found[1]
+
+
+def test_a_triggered_run_of_the_deployment(project: Project, prefect_server: str, worker: None) -> None:
+    assert project.run("dvc", "repro").returncode == 0
+    runs = len(project.runs())
+    nightly = trigger(project, prefect_server)
+    wait_until(lambda: state_of(prefect_server, nightly)["type"] == "COMPLETED", 120)
+    assert state_of(prefect_server, nightly)["name"] == "Cached"
+    assert len(project.runs()) == runs
+
+    project.set_params({"train.epochs": 5000, "train.patience": 5000})
+    nightly = trigger(project, prefect_server)
+    wait_until(lambda: stage_is_training(project), 120)
+    second = trigger(project, prefect_server)
+    wait_until(lambda: state_of(prefect_server, second)["type"] == "CANCELLED", 60)
+    project.run("prefect", "flow-run", "cancel", nightly, PREFECT_API_URL=prefect_server)
+    wait_until(lambda: not pids_of(project), 60)
+    wait_until(lambda: state_of(prefect_server, nightly)["type"] == "CANCELLED", 60)
+    assert not [run for run in project.runs() if run.info.status == "RUNNING"]
+    project.set_params({"train.epochs": 1, "train.patience": 3})

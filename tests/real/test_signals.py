@@ -1,0 +1,84 @@
+"""Signals and kill -9 while a stage trains: no process is left, and no run says RUNNING."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from tests.real.conftest import wait_until
+from tests.real.project import Project
+
+pytestmark = pytest.mark.real
+LONG = {"train.epochs": 5000, "train.patience": 5000}
+
+
+def pids_of(project: Project) -> list[int]:
+    """The stages and `dvc` processes that run in the project."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            if process.cwd() == str(project.root) and ("flows." in words or "dvc" in words):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def stage_is_training(project: Project) -> bool:
+    """Whether training has logged a loss."""
+    return any(
+        run.info.run_name == "train" and run.info.status == "RUNNING" and "loss" in run.data.metrics
+        for run in project.runs()
+    )
+
+
+@pytest.fixture
+def training(project: Project) -> Project:
+    """A project whose next run trains for a very long time."""
+    project.set_params(LONG)
+    return project
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_flow_ends_everything(training: Project, number: signal.Signals, code: int) -> None:
+    process = training.start("flows.finetune")
+    wait_until(lambda: stage_is_training(training), 120)
+    os.kill(process.pid, number)
+    assert process.wait(60) in (code, -number)
+    wait_until(lambda: not pids_of(training), 20)
+    newest = [run for run in training.runs()[:2]]
+    assert {run.info.status for run in newest} == {"KILLED"}
+
+
+def test_ctrl_c_in_a_bare_repro_ends_everything(training: Project) -> None:
+    process = training.start("dvc", "repro")
+    wait_until(lambda: stage_is_training(training), 120)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+    assert process.wait(60) != 0
+    wait_until(lambda: not pids_of(training), 20)
+    assert not [run for run in training.runs() if run.info.status == "RUNNING"]
+
+
+def test_a_stage_stops_by_itself_when_its_dvc_or_its_flow_is_killed(training: Project) -> None:
+    for words, victim in ((("dvc", "repro"), "dvc"), (("flows.finetune",), "flows.finetune")):
+        process = training.start(*words)
+        wait_until(lambda: stage_is_training(training), 120)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        wait_until(lambda: not pids_of(training), 30)
+        assert not [run for run in training.runs() if run.info.status == "RUNNING"], victim
+
+
+def test_the_next_start_closes_what_a_kill_left(training: Project) -> None:
+    process = training.start("dvc", "repro")
+    wait_until(lambda: stage_is_training(training), 120)
+    for pid in pids_of(training):
+        os.kill(pid, signal.SIGKILL)
+    process.wait(10)
+    assert [run for run in training.runs() if run.info.status == "RUNNING"]
+    training.set_params({"train.epochs": 1, "train.patience": 3})
+    done = training.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout
+    assert not [run for run in training.runs() if run.info.status == "RUNNING"]
