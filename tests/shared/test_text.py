@@ -12,6 +12,7 @@ from serving.text import clean, count_stray, matching_key
         ("  a \r\n\t b\u00a0c ", "a b c"),
         ("\ufeffx\u200by\u202e", "xy"),
         ("cafe\u0301", "café"),
+        ("cafe\u200b\u0301", "café"),
         ("👩\u200d🔧", "👩\u200d🔧"),
         ("\u0001 \u0002", ""),
     ],

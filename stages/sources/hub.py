@@ -1,0 +1,134 @@
+"""Rows of a data set of the Hugging Face hub at a pinned commit, or of a local folder in the hub's layout.
+
+It is read through `datasets`, streamed, and no code of the data set is ever run.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from datasets import ClassLabel, IterableDataset, load_dataset, load_dataset_builder
+from pydantic import Field, model_validator
+
+from stages.shared.errors import DataError, MachineError, ParamsError
+from stages.shared.params import SPLITS, Split
+from stages.shared.plugins import nearest
+from stages.shared.sections import Choice
+from stages.sources import Row
+from stages.sources._records import check_columns, text_fault
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+class Params(Choice):
+    """Options of the source: which data set, at which commit, and what its splits and columns are called.
+
+    `path` is what DVC watches: the local folder, or `stages/sources/hub.py` for a data set that its commit pins.
+    """
+
+    name: Literal["hub"]
+    path: str = Field(min_length=1)
+    dataset: str = Field(min_length=1)
+    config: str | None
+    revision: str | None
+    splits: dict[Split, str] = Field(min_length=1)
+    columns: dict[str, str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> Self:
+        local = Path(self.dataset).is_dir()
+        if local and Path(self.path).resolve() != Path(self.dataset).resolve():
+            raise ValueError(f"path: '{self.path}' is not the folder '{self.dataset}', so DVC would miss its changes")
+        if local and self.revision is not None:
+            raise ValueError(f"revision: '{self.dataset}' is a folder, which has none; set it to null")
+        if local or _COMMIT.fullmatch(self.revision or ""):
+            return self
+        if self.dataset.startswith((".", "/", "~")):
+            raise ValueError(f"dataset: no folder '{self.dataset}'")
+        raise ValueError(
+            f"revision: {self.revision!r}: the data set '{self.dataset}' needs the 40-digit commit of its repository, "
+            f"so that the data is the same tomorrow. Copy it from the data set's page, or name a folder in dataset."
+        )
+
+
+def _unreadable(params: Params, error: Exception) -> DataError | MachineError:
+    cause = f"'{params.dataset}' cannot be read: {type(error).__name__}: {str(error)[:500]}"
+    if Path(params.dataset).is_dir():
+        return DataError(f"ingest.source.dataset: {cause}. Mend the folder, or use the source `file`.")
+    return MachineError(
+        f"ingest.source.dataset: {cause}. Is the hub to be reached, and are HF_HUB_OFFLINE and HF_ENDPOINT as they "
+        f"should be? Without a hub, copy the data set to a folder and name that in dataset and path."
+    )
+
+
+def _open(params: Params) -> dict[str, IterableDataset]:
+    """The splits of the data set, by the names that it gives them.
+
+    Raises:
+        MachineError: the hub cannot be reached, or does not have it. DataError: the folder cannot be read.
+    """
+    try:
+        builder = load_dataset_builder(params.dataset, name=params.config, revision=params.revision)
+        # read by pandas, a CSV file would lose the words "null" and "NA"
+        options = {"keep_default_na": False} if hasattr(builder.config, "keep_default_na") else {}
+        opened = load_dataset(params.dataset, name=params.config, revision=params.revision, streaming=True, **options)
+    except Exception as error:  # datasets and the hub's client raise a dozen kinds, none of them for the user
+        raise _unreadable(params, error) from None
+    return dict(opened)
+
+
+def _plain(value: Any, feature: Any) -> Any:
+    """A value as a file would have it: the name of a class, not its number."""
+    if isinstance(feature, ClassLabel) and isinstance(value, int):
+        return feature.int2str(value) if 0 <= value < feature.num_classes else None
+    return value
+
+
+def _rows(split: str, name: str, rows: IterableDataset, params: Params) -> Iterator[Row]:
+    kinds, number = rows.features or {}, 0
+    for number, item in enumerate(_items(rows, params), start=1):
+        if number == 1:
+            check_columns(f"{params.dataset}, split '{name}'", list(item), params.columns)
+        values = {wanted: _plain(item.get(column), kinds.get(column)) for wanted, column in params.columns.items()}
+        yield Row(split, f"{Path(params.dataset).name}@{name}:row {number}", values, text_fault(values, "utf-8"))
+    if not number:
+        raise DataError(f"{params.dataset}: the split '{name}' holds no rows. Name another in ingest.source.splits.")
+
+
+def _items(rows: IterableDataset, params: Params) -> Iterator[dict[str, Any]]:
+    try:
+        yield from rows
+    except Exception as error:  # the same dozen kinds, while the data is fetched
+        raise _unreadable(params, error) from None
+
+
+def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
+    """Stream the rows of the data set's splits, in the order train, validation, test.
+
+    Args:
+        path: what DVC watches.
+        params: the source's options.
+        wanted: the columns that the task asks for.
+
+    Raises:
+        ParamsError: `columns` or `splits` name what is not there. MachineError: the hub cannot be reached.
+        DataError: the data set has other columns, or cannot be read.
+    """
+    wrong = [f"ingest.source.columns: does not say which column is '{n}'." for n in wanted if n not in params.columns]
+    known = [*wanted, "id"]
+    wrong += [f"ingest.source.columns.{n}: not known.{nearest(n, known)}" for n in params.columns if n not in known]
+    if wrong:
+        raise ParamsError("\n".join([*wrong, f"The task needs: {', '.join(wanted)}; possible too: id."]))
+    opened = _open(params)
+    wrong = [
+        f"ingest.source.splits.{split}: no split '{name}' in {params.dataset}.{nearest(name, list(opened))} "
+        f"It has: {', '.join(opened)}."
+        for split, name in params.splits.items()
+        if name not in opened
+    ]
+    if wrong:
+        raise ParamsError("\n".join(wrong))
+    for split in SPLITS:
+        if split in params.splits:
+            yield from _rows(split, params.splits[split], opened[params.splits[split]], params)
