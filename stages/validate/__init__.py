@@ -1,0 +1,137 @@
+"""Check the rows against the expectations in params.yaml, set aside the bad ones, refuse too many.
+
+in    ingested/train.parquet, validation.parquet, test.parquet    one Example per row
+out   train.parquet, validation.parquet, test.parquet             the rows kept, with the same columns
+      rejected.jsonl                                              the others, each with its reasons
+      report.html, report.md                                      ids and places, never a text
+      data_docs/                                                  the Great Expectations pages
+"""
+
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from stages.shared.base_model import find_base, tokenizer_of
+from stages.shared.errors import Refused
+from stages.shared.examples import features, write_rejected, write_split
+from stages.shared.outcome import Metrics, Outcome
+from stages.shared.params import SPLITS, Params
+from stages.shared.plugins import load
+from stages.tasks import Task
+from stages.validate.checks import build_checks, columns_check, percent
+from stages.validate.duplicates import PAIRS, add_duplicates, overlap_column
+from stages.validate.expectations import run_checks
+from stages.validate.faults import KINDS, Mask, find_faults, is_kept, rejections
+from stages.validate.findings import Finding, Result, finding_of, refusal
+from stages.validate.language import add_language, check_language
+from stages.validate.report import describe, lengths, write_reports
+from stages.validate.rows import batches_of, read_rows, schema_frame
+from stages.validate.tables import Tables, figures_table, labels_table, rows_table
+
+DATA_DOCS = "data_docs"
+
+
+def _check_columns(ingested: Path, task: Task) -> None:
+    """Refuse rows that have not the columns of the task, before any is read."""
+    (result,) = run_checks({"columns": schema_frame(ingested, task)}, [columns_check()], None)
+    if not result.met:
+        raise Refused(refusal([finding_of(result)]))
+
+
+def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], params: Params) -> Tables:
+    # a task without a fixed set of answers has no `labels`; then those that occur are counted
+    declared = list(getattr(params.task, "labels", []))
+    return {
+        "rows": rows_table(rows, faults, params.validate_),
+        "labels": labels_table(rows, is_kept(faults), declared),
+        "figures": figures_table(rows),
+    }
+
+
+def _cut_share(tables: Tables, max_tokens: int) -> float:
+    tokens = tables["rows"]["tokens"].dropna()
+    return float((tokens > max_tokens).sum() / max(1, len(tokens)))
+
+
+def _metrics(rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], params: Params) -> Metrics:
+    kept = is_kept(faults)
+    metrics = {"rows.read": float(len(rows)), "rows.set_aside": float((~kept).sum())}
+    metrics |= {f"rows.{split}": float((kept & (rows["split"] == split)).sum()) for split in SPLITS}
+    metrics |= {f"set_aside.{kind}": float(faults[kind].sum()) for kind in KINDS}
+    metrics["cut_share"] = _cut_share(tables, params.task.max_tokens)
+    metrics["unknown_token_share"] = float(tables["figures"]["unknown_token_share"].iloc[0])
+    for gives, keeps in PAIRS:
+        overlap = tables["rows"][overlap_column(gives, keeps)].dropna()
+        for name, kind in (("leak", "exact"), ("near_leak", "near")):
+            metrics[f"{name}.{gives}_in_{keeps}"] = float((overlap == kind).sum() / max(1, len(overlap)))
+    languages = tables["rows"]["language"].dropna()
+    if len(languages):
+        metrics["language_share"] = float((languages == params.validate_.language.expected).mean())
+    return metrics
+
+
+def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task: Task) -> None:
+    for split in SPLITS:
+        wanted = iter(kept[(rows["split"] == split).to_numpy()])
+        examples = (example for batch in batches_of(ingested, split) for example in batch)
+        write_split(out, split, (example for example in examples if next(wanted)), features(task.COLUMNS))
+
+
+def _write_findings(
+    out: Path, rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], results: list[Result], params: Params
+) -> list[Finding]:
+    findings = [finding_of(result) for result in results]
+    rejected = list(rejections(rows, faults, params.validate_))
+    kept = is_kept(faults)
+    content = describe(rows, tables, faults, kept, findings) | {
+        "all_rows": len(rows),
+        "kept_rows": int(kept.sum()),
+        "aside_rows": len(rejected),
+        "lengths": lengths(tables, params.validate_.characters.max, params.task.max_tokens),
+        "cut_share": percent(_cut_share(tables, params.task.max_tokens)),
+        "percent": percent,
+    }
+    write_rejected(out, rejected)
+    write_reports(out, content, rejected)
+    return findings
+
+
+def validate(ingested: Path, out: Path, params: Params) -> Outcome:
+    """Keep the good rows and report on all of them.
+
+    Raises:
+        Refused: an expectation is not met; the reports and rejected.jsonl are in `out`, the rows are not.
+        ParamsError: validate.language.expected is no language that can be recognised.
+    """
+    task, wanted = load("tasks", params.task.name), params.validate_
+    if wanted.language.expected is not None:
+        check_language(wanted.language.expected)
+    _check_columns(ingested, task)
+    started = time.monotonic()
+    base = find_base(params.pretrain)
+    rows = read_rows(ingested, task, params.task, tokenizer_of(base.folder))
+    read = time.monotonic()
+    add_duplicates(rows, wanted.near_duplicate_similarity)
+    compared = time.monotonic()
+    add_language(rows, wanted.language.expected, wanted.language.sample, params.seed)
+    faults = find_faults(rows, wanted)
+    tables = _make_tables(rows, faults, params)
+    checked = time.monotonic()
+    results = run_checks(tables, build_checks(params), out / DATA_DOCS)
+    findings = _write_findings(out, rows, tables, faults, results, params)
+    if not all(finding.met for finding in findings):
+        raise Refused(refusal(findings))
+    kept = is_kept(faults)
+    _write_kept(ingested, out, rows, kept, task)
+    why = ", ".join(f"{kind} {faults[kind].sum():,}" for kind in KINDS if faults[kind].any()) or "no row at fault"
+    return Outcome(
+        summary=f"kept {kept.sum():,} of {len(rows):,} rows, set aside {(~kept).sum():,} ({why})",
+        metrics=_metrics(rows, tables, faults, params),
+        timings={
+            "read_seconds": read - started,
+            "duplicates_seconds": compared - read,
+            "expectations_seconds": time.monotonic() - checked,
+        },
+        tags={"validation": "passed", "tokenizer_sha256": base.sha256},
+    )

@@ -1,0 +1,110 @@
+"""Which rows are set aside, and why."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rapidfuzz.distance import Levenshtein
+
+from stages.shared.params import FaultLimits, Validate
+from stages.validate.duplicates import PAIRS, partner_column
+
+KINDS = tuple(FaultLimits.model_fields)
+
+Mask = npt.NDArray[np.bool_]
+
+
+def _is_leak(rows: pd.DataFrame, exact: bool) -> Mask:
+    """Which rows are, exactly or nearly, in a split that keeps its copy."""
+    codes = rows["text_code"].to_numpy()
+    exactly, nearly = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    for gives, keeps in PAIRS:
+        partner = rows[partner_column(gives, keeps)].to_numpy()
+        same = codes[partner] == codes
+        exactly |= (partner >= 0) & same
+        nearly |= (partner >= 0) & ~same
+    leaking: Mask = exactly if exact else nearly & ~exactly
+    return leaking
+
+
+def find_faults(rows: pd.DataFrame, params: Validate) -> dict[str, Mask]:
+    """Which rows have each kind of fault; one row may have several."""
+    empty = rows["key"].isna().to_numpy()
+    too_short = (rows["shortest"] < params.characters.min).to_numpy()
+    too_long = (rows["longest"] > params.characters.max).to_numpy()
+    return {
+        "empty_text": empty,
+        "unknown_label": rows["answer_fault"].notna().to_numpy(),
+        "length": ~empty & (too_short | too_long),
+        "duplicate": (rows["first_in_split"] >= 0).to_numpy(),
+        "conflict": rows["conflict"].to_numpy(),
+        "leak": _is_leak(rows, exact=True),
+        "near_leak": _is_leak(rows, exact=False),
+    }
+
+
+def is_kept(faults: dict[str, Mask]) -> Mask:
+    """Which rows go on to the next stage."""
+    kept: Mask = ~np.logical_or.reduce(list(faults.values()))
+    return kept
+
+
+class _Reasons:
+    """Says in words why a row is set aside, naming other rows by their place."""
+
+    def __init__(self, rows: pd.DataFrame, params: Validate) -> None:
+        self.columns: dict[str, Any] = {name: rows[name].to_numpy() for name in rows.columns}
+        self.params = params
+        self.by_code = rows.loc[rows["conflict"]].groupby("text_code").indices
+        self.conflicting = np.flatnonzero(rows["conflict"].to_numpy())
+
+    def empty_text(self, row: int) -> str:
+        return "no text"
+
+    def unknown_label(self, row: int) -> str:
+        return str(self.columns["answer_fault"][row])
+
+    def length(self, row: int) -> str:
+        shortest, longest = self.columns["shortest"][row], self.columns["longest"][row]
+        bounds = self.params.characters
+        return f"{shortest if shortest < bounds.min else longest} characters, allowed {bounds.min} to {bounds.max}"
+
+    def duplicate(self, row: int) -> str:
+        return f"same text as {self._name(self.columns['first_in_split'][row])}"
+
+    def conflict(self, row: int) -> str:
+        others = self.conflicting[self.by_code[self.columns["text_code"][row]]]
+        answers = self.columns["answer"]
+        other = next(position for position in others if answers[position] != answers[row])
+        return f"labelled '{answers[row]}' here and '{answers[other]}' at {self._name(other)}"
+
+    def leak(self, row: int) -> str:
+        codes = self.columns["text_code"]
+        return f"same text as {self._name(next(p for p in self._partners(row) if codes[p] == codes[row]))}"
+
+    def near_leak(self, row: int) -> str:
+        keys = self.columns["key"]
+        partner = next(self._partners(row))
+        similarity = Levenshtein.normalized_similarity(keys[row], keys[partner])
+        return f"nearly the text of {self._name(partner)}, similarity {similarity:.3f}"
+
+    def _partners(self, row: int) -> Iterator[int]:
+        found = (self.columns[partner_column(gives, keeps)][row] for gives, keeps in PAIRS)
+        return (int(position) for position in found if position >= 0)
+
+    def _name(self, row: int) -> str:
+        return f"{self.columns['source'][row]} ({self.columns['split'][row]})"
+
+
+def rejections(rows: pd.DataFrame, faults: dict[str, Mask], params: Validate) -> Iterator[dict[str, Any]]:
+    """The rows that are set aside, in order: {"id", "source", "split", "reasons": ["kind: why", ...]}; no texts."""
+    reasons = _Reasons(rows, params)
+    for row in np.flatnonzero(~is_kept(faults)):
+        yield {
+            "id": reasons.columns["id"][row],
+            "source": reasons.columns["source"][row],
+            "split": reasons.columns["split"][row],
+            "reasons": [f"{kind}: {getattr(reasons, kind)(row)}" for kind in KINDS if faults[kind][row]],
+        }
