@@ -26,6 +26,10 @@ class Translator(Protocol):
         """Raise MachineError when what the translator needs is not there, saying what to install or change."""
         ...
 
+    def name(self, params: Any) -> str:
+        """Engine and models in short, as `apertium:eng-spa:spa-eng`: what a row that it made says of it."""
+        ...
+
     def version(self, params: Any) -> str:
         """Engine, version and weights, so that a cached translation is never another engine's."""
         ...

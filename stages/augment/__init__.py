@@ -1,0 +1,112 @@
+"""Add paraphrased copies of training rows: synonyms, and a translation there and back.
+
+in    validated/train.parquet, validation.parquet   one Example per row; the test split is not read
+out   train.parquet                                 the rows, then their copies: parent, made_by and label of the parent
+      validation.parquet                            the same rows
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from datasets import Dataset
+from pyarrow.parquet import read_table
+
+from stages.augment.back_translation import back_translated
+from stages.augment.copies import Copy, Known, check_parents
+from stages.augment.synonyms import with_synonyms
+from stages.shared import plugins
+from stages.shared.errors import TemperError
+from stages.shared.examples import Example, features, read_split, write_split
+from stages.shared.outcome import Metrics, Outcome
+from stages.shared.params import Params
+
+
+def check(params: Params) -> None:
+    """Raise one error that names all that is missing: thesaurus, translator. What is turned off is not needed."""
+    wanted = []
+    if params.augment.synonyms.copies:
+        wanted.append(("thesauri", params.augment.synonyms.thesaurus))
+    if params.augment.back_translation.copies:
+        wanted.append(("translators", params.augment.back_translation.translator))
+    problems: list[TemperError] = []
+    for folder, choice in wanted:
+        try:
+            plugins.load(folder, choice.name).check(choice)
+        except TemperError as error:
+            problems.append(error)
+    if problems:
+        raise type(problems[0])("\n".join(str(problem) for problem in problems))
+
+
+def augment(validated: Path, out: Path, params: Params) -> Outcome:
+    """Write the training rows with their copies, and the validation rows as they are.
+
+    Raises:
+        MachineError: a program or a file that an augmentation needs is missing.
+        DataError: a training row stands in the validation split too, or an id stands twice.
+    """
+    check(params)
+    task = plugins.load("tasks", params.task.name)
+    train, validation = read_split(validated, "train"), read_split(validated, "validation")
+    known = Known(task)
+    known.learn(train, "duplicate")
+    known.learn(validation, "in_validation")
+    tally = Tally()
+    copies = chain(
+        tally.timed("synonyms", known.sifted(with_synonyms(train, task, params))),
+        tally.timed("back_translation", known.sifted(back_translated(train, task, params, tally.timings))),
+    )
+    columns = features(task.COLUMNS)
+    write_split(out, "train", chain(train, tally.kept(copies)), columns)
+    write_split(out, "validation", validation, columns)
+    written = read_table(out / "train.parquet", columns=["id", "parent"]).to_pylist()
+    check_parents(written, train["id"], validation["id"])
+    return _outcome(train, validation, tally)
+
+
+class Tally:
+    """What became of the copies, and how long making them took."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.timings: Metrics = {}
+        self._changed: defaultdict[str, float] = defaultdict(float)
+
+    def timed(self, how: str, copies: Iterator[Copy]) -> Iterator[tuple[str, Copy]]:
+        """The copies with the name of how they are made, while the seconds that this takes are counted."""
+        start = time.monotonic()
+        for copy in copies:
+            yield how, copy
+        self.timings[f"{how}.seconds"] = time.monotonic() - start
+
+    def kept(self, copies: Iterator[tuple[str, Copy]]) -> Iterator[Example]:
+        """The copies that are kept; each copy is counted."""
+        for how, copy in copies:
+            if copy.fault:
+                self.dropped[f"{how}.{copy.fault}"] += 1
+            else:
+                self.rows[how] += 1
+                self._changed[how] += copy.changed
+                yield copy.example
+
+    def changed(self, how: str) -> float:
+        """The fraction of a copy's words that its parent does not have, in the mean; 0 without copies."""
+        return round(self._changed[how] / self.rows[how], 6) if self.rows[how] else 0.0
+
+
+def _outcome(train: Dataset, validation: Dataset, tally: Tally) -> Outcome:
+    ways = ("synonyms", "back_translation")
+    metrics: Metrics = {"rows.original": len(train), "rows.validation": len(validation)}
+    metrics |= {f"rows.{how}": tally.rows[how] for how in ways}
+    metrics |= {f"words_changed.{how}": tally.changed(how) for how in ways}
+    metrics |= {f"dropped.{how}": sum(n for r, n in tally.dropped.items() if r.startswith(f"{how}.")) for how in ways}
+    metrics |= {f"dropped.{reason}": count for reason, count in sorted(tally.dropped.items())}
+    summary = (
+        f"{len(train)} training rows, {tally.rows['synonyms']} copies by synonyms, "
+        f"{tally.rows['back_translation']} by back-translation, {sum(tally.dropped.values())} copies dropped"
+    )
+    return Outcome(summary=summary, metrics=metrics, timings=tally.timings)
