@@ -72,6 +72,7 @@ class Synonyms(Section):
 class BackTranslation(Section):
     copies: int = Field(ge=0, le=1)
     share: Fraction
+    min_kept_share: Fraction
     translator: Annotated[Any, ChosenFrom("translators")]
 
 

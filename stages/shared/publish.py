@@ -30,7 +30,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_manifest(folder: Path) -> None:
     """Sync every file of the folder to disk and write MANIFEST.json last."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     entries = {}
     for path in files:
         with path.open("rb+") as file:

@@ -35,7 +35,7 @@ def _refuse(message: str) -> Any:
 
 
 def _chosen_class(folder: str, raw: Any) -> Any:
-    """The class of a chosen plug-in's options; where the name is wrong, a type that refuses with the names there are."""
+    """The class of a chosen plug-in's options; where the name is wrong, a type that refuses it."""
     if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
         return _refuse(f"needs a `name`, one of {plugins.names_of(folder)}")
     try:
@@ -47,7 +47,7 @@ def _chosen_class(folder: str, raw: Any) -> Any:
 
 
 def concrete(section: type[Section], raw: Any) -> type[Section]:
-    """The section with the class of every plug-in that `raw` chooses in its place, so that all of it is checked at once."""
+    """The section with the class of every plug-in that `raw` chooses in place, so that all is checked at once."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         value = raw.get(field.alias or name) if isinstance(raw, dict) else None

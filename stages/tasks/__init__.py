@@ -8,7 +8,7 @@ and the functions of the protocol below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -87,6 +87,29 @@ class Task(Protocol):
 
     def class_scores(self, expected: Sequence[str], predicted: Sequence[Prediction], params: Any) -> Metrics:
         """The F1 of each class, by its name, for the worst class of a comparison."""
+        ...
+
+    def resample(
+        self, expected: Sequence[str], models: Sequence[Sequence[Prediction]], params: Any, samples: int, seed: int
+    ) -> list[dict[str, np.ndarray]]:
+        """The headline metrics, and `f1.<class>`, of each model in resamples of the test rows.
+
+        The rows drawn are the same for all models, so that the values of two can be subtracted.
+
+        Returns:
+            For each model: name of the metric: its values, shape (samples,).
+        """
+        ...
+
+    def baseline(self, splits: Mapping[str, Sequence[Example]], params: Any, seed: int) -> tuple[list[Prediction], str]:
+        """What the classical method for the task answers on splits["test"], and what it is, in words.
+
+        It learns from splits["train"] and chooses its settings on splits["validation"].
+        """
+        ...
+
+    def report(self, out: Path, expected: Sequence[str], predicted: Sequence[Prediction], params: Any) -> str:
+        """Write the task's own plots/*.csv and pictures/*.png into `out`; give its part of the report, in Markdown."""
         ...
 
     def bundle_settings(self, params: Any) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Fine-tune the base model on the augmented training split.
+
+in    augmented/train.parquet, validation.parquet   one Example per row
+      base/base.json                                which base model
+out   model/                                        Transformers layout: safetensors, config, tokenizer
+      plots/loss.csv                                step, loss (nats per example), learning_rate
+      plots/validation.csv                          step, epoch, validation_loss, the task's metrics
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from stages.shared import plugins
+from stages.shared.base_model import read_pointer, tokenizer_of
+from stages.shared.errors import TrainingFailed
+from stages.shared.examples import read_split
+from stages.shared.outcome import Outcome
+from stages.shared.params import Params
+from stages.shared.resources import peak_memory
+from stages.tasks import Task
+from stages.train.history import History
+from stages.train.loop import Data, fit
+
+__all__ = ["train"]
+
+
+def make_repeatable(seed: int, threads: int) -> None:
+    """Seed every source of chance, fix the number of threads, and let torch use only what gives the same bits again."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, and for bugs alone
+
+
+def read_data(augmented: Path, tokenizer: PreTrainedTokenizerBase, params: Params) -> Data:
+    """Both splits, encoded once for all epochs."""
+    task = cast(Task, plugins.load("tasks", params.task.name))
+    train_rows, validation_rows = (list(read_split(augmented, split)) for split in ("train", "validation"))
+    return Data(
+        task=task,
+        tokenizer=tokenizer,
+        train=task.encode(tokenizer, train_rows, params.task),
+        validation=task.encode(tokenizer, validation_rows, params.task),
+        answers=[task.answer(row) for row in validation_rows],
+        weights=task.class_weights(train_rows, params.task) if params.train.class_weights == "balanced" else None,
+    )
+
+
+def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save model and tokenizer in Transformers layout, without a word of where the base lay on this machine."""
+    model.config._name_or_path = ""
+    tokenizer.name_or_path = ""
+    for place in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(place, None)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes for the owner alone
+
+
+def _write(model: PreTrainedModel, data: Data, history: History, out: Path, params: Params) -> None:
+    history.write(out / "plots")
+    if history.best is not None:
+        model.load_state_dict(history.weights)
+        write_model(plugins.load("methods", params.train.method.name).finish(model), data.tokenizer, out / "model")
+
+
+def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
+    """Train, and write the weights of the best validation.
+
+    Raises:
+        TrainingFailed: the loss is no number any more; the best model so far is written all the same.
+    """
+    started = time.perf_counter()
+    make_repeatable(params.seed, params.train.threads)
+    folder = read_pointer(base).folder
+    data = read_data(augmented, tokenizer_of(folder), params)
+    model = data.task.load_model(folder, params.task)
+    model = plugins.load("methods", params.train.method.name).prepare(model, params.train.method)
+    history = History()
+    try:
+        fit(model, data, params, history)
+    except TrainingFailed:
+        _write(model, data, history, out, params)
+        raise
+    _write(model, data, history, out, params)
+    return _outcome(history, data, time.perf_counter() - started)
+
+
+def _outcome(history: History, data: Data, seconds: float) -> Outcome:
+    metrics = {"examples": len(data.train), **history.metrics()}
+    primary = data.task.PRIMARY
+    return Outcome(
+        summary=(
+            f"{len(data.train)} examples, {metrics['epochs']} epochs, {history.steps} updates; best at update "
+            f"{metrics['best_step']:.0f}: validation {primary} {metrics[f'validation.{primary}']:.4f}"
+        ),
+        metrics=metrics,
+        timings={
+            "seconds": seconds,
+            "examples_per_second": history.examples / history.seconds,
+            "peak_memory_megabytes": peak_memory() / 1e6,
+        },
+    )

@@ -1,0 +1,143 @@
+"""The evaluate stage on a random model of 2 layers, 32 wide."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from stages.evaluate import evaluate, worst_errors
+from stages.evaluate.calibration import calibration_error, reliability
+from stages.evaluate.intervals import gains, with_intervals
+from stages.shared.base_model import tokenizer_of
+from stages.shared.examples import features, write_split
+from stages.shared.outcome import Outcome
+from stages.shared.params import Params
+from stages.shared.publish import sha256_of
+from stages.tasks import classification
+from stages.train import write_model
+from tests.conftest import sample_texts
+
+MakeParams = Callable[..., Params]
+
+
+def examples(start: int, stop: int) -> list[dict[str, str]]:
+    pairs = sample_texts(stop)[start:]
+    return [
+        {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
+        for i, (text, label) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("validated")
+    for split, start, stop in (("train", 0, 60), ("validation", 60, 80), ("test", 80, 120)):
+        write_split(folder, split, examples(start, stop), features(classification.COLUMNS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, make_params: MakeParams) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    torch.manual_seed(0)
+    write_model(classification.load_model(tiny_base, make_params().task), tokenizer_of(tiny_base), folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(
+    validated: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams
+) -> tuple[Path, Outcome]:
+    out = tmp_path_factory.mktemp("measured")
+    return out, evaluate(validated, trained, out, make_params({"evaluate.bootstrap_samples": 200}))
+
+
+def test_predictions_are_one_row_per_test_row_in_its_order_and_fit_their_logits(measured: tuple[Path, Outcome]) -> None:
+    rows = pq.read_table(measured[0] / "predictions.parquet").to_pylist()
+    assert [row["id"] for row in rows] == [row["id"] for row in examples(80, 120)]
+    assert [row["expected"] for row in rows] == [row["label"] for row in examples(80, 120)]
+    labels = ["negative", "neutral", "positive"]
+    assert [row["predicted"] for row in rows] == [labels[int(np.argmax(row["logits"]))] for row in rows]
+
+
+def test_metrics_are_those_of_the_predictions_with_intervals_round_them(measured: tuple[Path, Outcome]) -> None:
+    rows = pq.read_table(measured[0] / "predictions.parquet").to_pylist()
+    metrics = measured[1].metrics
+    assert metrics["test.accuracy"] == pytest.approx(np.mean([row["expected"] == row["predicted"] for row in rows]))
+    for name in ("test.accuracy", "test.macro_f1", "test.f1.positive", "baseline.macro_f1", "gain.accuracy"):
+        assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
+    assert metrics["gain.macro_f1"] == pytest.approx(metrics["test.macro_f1"] - metrics["baseline.macro_f1"])
+    assert metrics["test.rows"] == 40
+
+
+def test_the_report_shows_model_baseline_and_gain(measured: tuple[Path, Outcome]) -> None:
+    report = (measured[0] / "report.md").read_text()
+    metrics = measured[1].metrics
+    line = next(line for line in report.splitlines() if line.startswith("| macro_f1"))
+    assert f"{metrics['test.macro_f1']:.4f} ({metrics['test.macro_f1_low']:.4f} to" in line
+    assert f"{metrics['baseline.macro_f1']:.4f}" in line
+    assert f"{metrics['gain.macro_f1']:+.4f}" in line
+    assert "TF-IDF" in report
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    measured: tuple[Path, Outcome], validated: Path, trained: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    again = evaluate(validated, trained, tmp_path, make_params({"evaluate.bootstrap_samples": 200}))
+    files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert len(files) == 8
+    for file in files:
+        assert sha256_of(tmp_path / file) == sha256_of(measured[0] / file), file
+    assert again.metrics == measured[1].metrics
+    assert again.summary == measured[1].summary
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_texts_are_shown_only_when_they_may_be(
+    validated: Path, trained: Path, tmp_path: Path, make_params: MakeParams, show: bool
+) -> None:
+    evaluate(validated, trained, tmp_path, make_params({"evaluate.show_texts": show, "evaluate.worst_errors": 40}))
+    errors, report = (tmp_path / "errors.csv").read_text(), (tmp_path / "report.md").read_text()
+    rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
+    wrong = {row["id"] for row in rows if row["expected"] != row["predicted"]}
+    texts = [example["text"].split()[0] for example in examples(80, 120) if example["id"] in wrong]
+    assert len(errors.splitlines()) == 1 + len(wrong)
+    assert all(name in errors for name in wrong)
+    assert ("text" in errors.splitlines()[0]) is show
+    assert ("| text |" in report) is show
+    assert any(text in errors for text in texts if len(text) > 4) is show
+
+
+def test_the_surest_errors_come_first_and_right_answers_never(make_params: MakeParams) -> None:
+    params = make_params({"evaluate.worst_errors": 2, "evaluate.show_texts": False})
+    rows = [{"id": str(i), "source": "a", "text": "t", "label": "neutral"} for i in range(4)]
+    predicted = [
+        {"answer": answer, "confidence": confidence}
+        for answer, confidence in (("positive", 0.6), ("neutral", 0.99), ("negative", 0.9), ("positive", 0.8))
+    ]
+    header, errors = worst_errors(classification, rows, predicted, params)
+    assert header == ["id", "source", "expected", "predicted", "confidence"]
+    assert [row[0] for row in errors] == ["2", "3"]
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_share_correct() -> None:
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 1.0])
+    correct = np.array([True, True, False, False, False, True])
+    bins = reliability(confidence, correct)
+    assert [row[2] for row in bins] == [1, 5]
+    assert calibration_error(bins) == pytest.approx((1 * 0.55 + 5 * abs(0.96 - 0.6)) / 6)
+    assert calibration_error([(0.8, 0.8, 10)]) == 0
+
+
+def test_intervals_stand_beside_the_figures_that_were_resampled() -> None:
+    found = with_intervals({"f1": 0.5, "rows": 3}, {"f1": np.linspace(0.4, 0.6, 101)})
+    assert found == {"f1": 0.5, "f1_low": pytest.approx(0.405), "f1_high": pytest.approx(0.595), "rows": 3}
+
+
+def test_a_gain_is_the_difference_in_each_resample() -> None:
+    ours, theirs = np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6])
+    found = gains({"f1": 0.6, "rows": 1}, {"f1": 0.5, "rows": 1}, ({"f1": ours}, {"f1": theirs}))
+    assert found == {key: pytest.approx(0.1) for key in ("f1", "f1_low", "f1_high")}

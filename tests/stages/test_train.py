@@ -1,0 +1,298 @@
+"""The train stage on a random model of 2 layers, 32 wide."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from stages.pretrain import pretrain
+from stages.shared.base_model import tokenizer_of
+from stages.shared.errors import TrainingFailed
+from stages.shared.examples import features, write_split
+from stages.shared.params import Params
+from stages.shared.predict import predict
+from stages.shared.progress import reporting_to
+from stages.shared.publish import sha256_of
+from stages.tasks import classification
+from stages.train import make_repeatable, train
+from stages.train.history import History
+from stages.train.loop import Data, fit, groups_of_epoch, validation_points
+from stages.train.optimizer import add_gradients, learning_rate, make_optimizer
+from tests.conftest import sample_texts
+
+LABELS = ["negative", "neutral", "positive"]
+QUICK = {"train.epochs": 2, "train.batch_size": 8, "train.learning_rate": 0.005, "train.threads": 1}
+MakeParams = Callable[..., Params]
+
+
+def examples(start: int, stop: int) -> list[dict[str, str]]:
+    pairs = sample_texts(stop)[start:]
+    return [
+        {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
+        for i, (text, label) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("augmented")
+    for split, rows in (("train", examples(0, 45)), ("validation", examples(45, 65))):
+        write_split(folder, split, rows, features(classification.COLUMNS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    pretrain(folder, make_params())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_precision() -> Iterator[None]:
+    """accelerate fixes the precision once for a process; a stage is a process, a test is not."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, float]:
+    out.mkdir()
+    return train(augmented, base, out, params).metrics
+
+
+def data_of(tiny_base: Path, params: Params, task: Any = classification) -> Data:
+    tokenizer = tokenizer_of(tiny_base)
+    rows, held_out = examples(0, 24), examples(24, 40)
+    return Data(
+        task=task,
+        tokenizer=tokenizer,
+        train=classification.encode(tokenizer, rows, params.task),
+        validation=classification.encode(tokenizer, held_out, params.task),
+        answers=[row["label"] for row in held_out],
+        weights=None,
+    )
+
+
+def changed(**functions: Any) -> Any:
+    """The classification task with some of its functions replaced."""
+    return SimpleNamespace(**{**vars(classification), **functions})
+
+
+def test_learning_rate_rises_over_the_warm_up_and_falls_to_the_end(make_params: MakeParams) -> None:
+    params = make_params({"train.learning_rate": 0.1, "train.warmup_share": 0.2}).train
+    rates = [learning_rate(update, 10, params) for update in range(1, 11)]
+    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1 / 8)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_learning_rate_with_no_warm_up_or_nothing_else(make_params: MakeParams, share: float) -> None:
+    params = make_params({"train.learning_rate": 0.1, "train.warmup_share": share}).train
+    assert max(learning_rate(update, 4, params) for update in range(1, 5)) == pytest.approx(0.1)
+
+
+def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out(
+    tiny_base: Path, make_params: MakeParams
+) -> None:
+    params = make_params({"train.weight_decay": 0.1})
+    model = classification.load_model(tiny_base, params.task)
+    model.bert.embeddings.requires_grad_(False)
+    decayed, plain = make_optimizer(model, params.train).param_groups
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+    assert all(names[id(weight)].endswith("weight") for weight in decayed["params"])
+    assert {"bias" in name or "LayerNorm" in name for name in (names[id(w)] for w in plain["params"])} == {True}
+    assert not any("embeddings" in names[id(w)] for w in decayed["params"] + plain["params"])
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)])
+def test_accumulated_gradients_are_those_of_the_large_batch(
+    tiny_base: Path, make_params: MakeParams, weights: torch.Tensor | None
+) -> None:
+    """Dropout off, float64, uneven batches of different lengths."""
+    params = make_params()
+    data = data_of(tiny_base, params)
+    model = classification.load_model(tiny_base, params.task).double().eval()
+
+    def gradients(*cuts: slice) -> list[torch.Tensor]:
+        model.zero_grad()
+        loss = add_gradients(model, [data.batch(data.train[cut]) for cut in cuts], data.task, weights)
+        return [loss, *(weight.grad.clone() for weight in model.parameters())]
+
+    whole = gradients(slice(0, 19))
+    parts = gradients(slice(0, 8), slice(8, 16), slice(16, 19))
+    assert max(weight.abs().max() for weight in whole) > 0.01
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_one_update_takes_the_accumulated_batches_and_the_last_what_is_left(make_params: MakeParams) -> None:
+    params = make_params({"train.batch_size": 4, "train.accumulation": 3})
+    groups = groups_of_epoch([5] * 29, params, epoch=0)
+    assert [len(group) for group in groups] == [3, 3, 2]
+    assert sorted(index for group in groups for batch in group for index in batch) == list(range(29))
+
+
+def test_validations_are_spread_over_the_epoch_and_the_last_ends_it() -> None:
+    assert validation_points(10, 1) == {10}
+    assert validation_points(10, 3) == {4, 7, 10}
+    assert validation_points(2, 5) == {1, 2}
+
+
+def test_of_equal_validations_the_lower_loss_then_the_earlier_is_best() -> None:
+    model, history = torch.nn.Linear(1, 1), History()
+    for step, f1, loss in ((1, 0.5, 0.9), (2, 0.5, 0.8), (3, 0.5, 0.8), (4, 0.4, 0.1)):
+        torch.nn.init.constant_(model.weight, step)
+        history.add_validation({"step": step, "f1": f1, "validation_loss": loss}, "f1", model)
+    assert history.best is not None
+    assert history.best["step"] == 2
+    assert history.weights["weight"].item() == 2
+    assert history.since_best == 2
+
+
+def test_training_writes_the_weights_of_its_best_validation(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    params = make_params({**QUICK, "train.epochs": 4, "train.validations_per_epoch": 2})
+    metrics = run(augmented, base, tmp_path / "out", params)
+    model = classification.load_model(tmp_path / "out/model", params.task)
+    tokenizer = tokenizer_of(tmp_path / "out/model")
+    rows = examples(45, 65)
+    logits = predict(
+        model,
+        classification.encode(tokenizer, rows, params.task),
+        lambda r: classification.collate(r, tokenizer),
+        8,
+        "",
+    )
+    found = classification.metrics([r["label"] for r in rows], classification.decode(logits, params.task), params.task)
+    with (tmp_path / "out/plots/validation.csv").open() as file:
+        curve = [float(row["macro_f1"]) for row in csv.DictReader(file)]
+    assert found["macro_f1"] == pytest.approx(metrics["validation.macro_f1"])
+    assert found["macro_f1"] == pytest.approx(max(curve), abs=1e-5)
+    assert metrics["steps"] == metrics["epochs"] * 6
+    assert metrics["examples"] == 45
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        run(augmented, base, tmp_path / name, make_params({**QUICK, "seed": seed}))
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
+    assert Path("model/model.safetensors") in files
+    assert Path("model/tokenizer.json") in files
+    for file in files:
+        assert sha256_of(tmp_path / "one" / file) == sha256_of(tmp_path / "again" / file), file
+    weights = "model/model.safetensors"
+    assert sha256_of(tmp_path / "one" / weights) != sha256_of(tmp_path / "other" / weights)
+
+
+def test_the_model_folder_names_its_labels_and_no_place_of_this_machine(
+    augmented: Path, base: Path, tiny_base: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    run(augmented, base, tmp_path / "out", make_params({**QUICK, "train.epochs": 1}))
+    config = json.loads((tmp_path / "out/model/config.json").read_text())
+    assert config["id2label"] == {str(position): label for position, label in enumerate(LABELS)}
+    for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
+        text = (tmp_path / "out/model" / name).read_text()
+        assert str(tiny_base) not in text
+        assert "local" not in text or name == "tokenizer.json"
+
+
+def test_class_weights_and_bfloat16_and_accumulation_train(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    values = {**QUICK, "train.class_weights": "balanced", "train.accumulation": 2, "train.precision": "bfloat16"}
+    assert run(augmented, base, tmp_path / "out", make_params(values))["steps"] == 2 * 3
+
+
+def test_live_figures_are_reported_for_each_update_and_validation(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    seen: list[tuple[int, dict[str, float]]] = []
+    with reporting_to(lambda step, values: seen.append((step, values))):
+        run(augmented, base, tmp_path / "out", make_params({**QUICK, "train.epochs": 1}))
+    assert [step for step, values in seen if "loss" in values] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, values in seen if "validation.macro_f1" in values] == [6]
+
+
+def test_training_stops_when_patience_is_lost(tiny_base: Path, make_params: MakeParams) -> None:
+    params = make_params({**QUICK, "train.epochs": 9, "train.patience": 2})
+    scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
+    task = changed(metrics=lambda *_: {"macro_f1": next(scores)})
+    history, model = History(), classification.load_model(tiny_base, params.task)
+    fit(model, data_of(tiny_base, params, task), params, history)
+    assert [row["macro_f1"] for row in history.validations] == [0.3, 0.5, 0.4, 0.45]
+    assert history.metrics()["best_step"] == 6
+    assert history.metrics()["epochs"] == 4
+    assert not torch.equal(history.weights["classifier.weight"], model.classifier.weight)
+
+
+def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(tiny_base: Path, make_params: MakeParams) -> None:
+    params = make_params({**QUICK, "train.learning_rate": 0.004, "train.warmup_share": 0.0})
+    history = History()
+    model = classification.load_model(tiny_base, params.task)
+    with pytest.raises(TrainingFailed) as caught:
+        fit(model, data_of(tiny_base, params, changed(loss_sum=nan_from(4))), params, history)
+    message = str(caught.value)
+    assert "the loss is nan" in message
+    assert "at update 4 of 6, learning rate 0.002" in message
+    assert "Lower train.learning_rate (now 0.004)" in message
+    assert "update 3" in message
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+
+
+def nan_from(update: int) -> Callable[..., torch.Tensor]:
+    """A summed loss that is no number from a forward pass with gradients on."""
+    passes, loss_of = 0, classification.loss_sum
+
+    def loss_sum(logits: torch.Tensor, expected: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        nonlocal passes
+        passes += logits.requires_grad
+        return loss_of(logits, expected, weights) * (float("nan") if passes >= update else 1.0)
+
+    return loss_sum
+
+
+def test_the_best_model_so_far_is_written_when_training_fails(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params(QUICK)
+    monkeypatch.setattr(classification, "loss_sum", nan_from(8))
+    with pytest.raises(TrainingFailed, match="update 8 of 12"):
+        run(augmented, base, tmp_path / "out", params)
+    model = classification.load_model(tmp_path / "out/model", params.task)
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+    assert len((tmp_path / "out/plots/loss.csv").read_text().splitlines()) == 1 + 7
+
+
+def test_without_a_validation_before_the_failure_there_is_no_model(
+    augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classification, "loss_sum", nan_from(1))
+    with pytest.raises(TrainingFailed, match="no model to keep"):
+        run(augmented, base, tmp_path / "out", make_params(QUICK))
+    assert not (tmp_path / "out/model").exists()
+
+
+def test_predictions_come_back_in_the_order_of_the_examples(tiny_base: Path, make_params: MakeParams) -> None:
+    params = make_params()
+    make_repeatable(1, threads=1)
+    data = data_of(tiny_base, params)
+    model = classification.load_model(tiny_base, params.task)
+
+    def logits(rows: Sequence[dict[str, Any]], size: int) -> torch.Tensor:
+        return torch.from_numpy(predict(model, rows, data.batch, size, "test"))
+
+    alone = torch.cat([logits([row], 1) for row in data.train])
+    assert torch.allclose(logits(data.train, 5), alone, atol=1e-5)
+    assert model.training is False
