@@ -1,33 +1,63 @@
 """How a model is made small. A quantizer is a file of this folder that has:
 
-class Params(Choice)                                   its options in params.yaml
-def quantize(model, task, task_params, out, params)    writes model.onnx into `out`, gives what it checked
+    class Params(Choice)                               its options in params.yaml
+    def quantize(model, out, max_tokens, params)       writes float.onnx and model.onnx, gives what it checked
+
+Every stage reads the chosen file for its Params: what is heavy is imported where it is used.
 """
 
-from pathlib import Path
-from typing import Any, Protocol
+from __future__ import annotations
 
-from stages.shared.outcome import Metrics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+FLOAT_MODEL, SMALL_MODEL = "float.onnx", "model.onnx"
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of something there are, and how many there must be; None where nobody knows for this architecture."""
+
+    name: str
+    observed: int
+    expected: int | None
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantizer found out about what it wrote.
+
+    Attributes:
+        counts: of fused and quantised nodes.
+        max_logit_difference: the largest difference of a logit between float.onnx and torch.
+        shapes: how many shapes (batch, tokens, with padding) that was measured on.
+    """
+
+    max_logit_difference: float
+    shapes: int
+    counts: list[Count] = field(default_factory=list)
 
 
 class Quantizer(Protocol):
     """What a file of this folder provides."""
 
-    def quantize(self, model_folder: Path, out: Path, max_difference: float, params: Any) -> Metrics:
-        """Export, fuse and quantise a model in Transformers layout.
+    def quantize(self, model: PreTrainedModel, out: Path, max_tokens: int, params: Any) -> Quantized:
+        """Export, fuse and quantise a model.
 
-        Writes `float.onnx` and `model.onnx` (the quantised one) into `out`.
+        Writes `float.onnx` (fused, not quantised) and `model.onnx` (quantised) into `out`: inputs among input_ids,
+        attention_mask and token_type_ids, int64 (batch, tokens), both axes dynamic; one output, the logits.
 
         Args:
-            model_folder: the trained model, Transformers layout.
+            model: the trained model, on the CPU.
             out: an empty folder.
-            max_difference: how far a logit of the float ONNX model may be from torch's.
+            max_tokens: the most tokens that the model will be given.
             params: the quantizer's own Params.
 
-        Returns:
-            Counts of fused and quantised nodes, and the largest difference of a logit.
-
         Raises:
-            Refused: a count is not what the model's shape asks for, or a logit is too far off.
+            MachineError: the model cannot be exported.
         """
         ...

@@ -1,0 +1,117 @@
+"""Dynamic int8 for onnxruntime: weights are stored as int8, activations are scaled as they come.
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Count, Quantized
+from stages.shared.sections import Choice
+
+if TYPE_CHECKING:
+    import onnx
+    from transformers import PreTrainedModel
+
+PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else the quantiser asks for the fusion that was just done
+
+
+class Params(Choice):
+    """Options of the quantiser: how finely weights are scaled, and how many of their 8 bits are used."""
+
+    name: Literal["onnx_int8"]
+    per_channel: bool
+    reduce_range: bool
+
+
+def _expected_or_none(expected: dict[str, int], name: str) -> int | None:
+    return expected.get(name, 0) if expected else None
+
+
+def fusion_counts(fused: onnx.ModelProto, expected: dict[str, int]) -> list[Count]:
+    """How many nodes of each fused kind there are."""
+    from stages.quantizers._fusion import FUSED, node_counts
+
+    found = node_counts(fused)
+    return [Count(f"fused {name}", found[name], _expected_or_none(expected, name)) for name in FUSED]
+
+
+def quantized_counts(
+    small: onnx.ModelProto, fused: onnx.ModelProto, dense_layers: int, expected: dict[str, int]
+) -> list[Count]:
+    """How many nodes were quantised, and how many matrix products were left in float.
+
+    Args:
+        small, fused: the graph after and before.
+        dense_layers: of the torch model. An attention takes in three: queries, keys and values.
+        expected: the fused nodes that a model of this shape has, empty if unknown.
+    """
+    from stages.quantizers._fusion import dense_count, node_counts
+
+    found, attentions = node_counts(small), node_counts(fused)["Attention"]
+    products = dense_layers - 3 * expected["Attention"] if expected else None
+    return [
+        Count("int8 attention", found["QAttention"], attentions),
+        Count("int8 matrix product", found["MatMulInteger"], products),
+        Count("int8 embedding", found["QEmbedLayerNormalization"], node_counts(fused)["EmbedLayerNormalization"]),
+        Count("matrix product left in float", dense_count(small), 0),
+    ]
+
+
+def _quantize(fused: onnx.ModelProto, out: Path, params: Params) -> onnx.ModelProto:
+    """Write model.onnx, and give it."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from stages.quantizers._fusion import strip
+
+    onnx.helper.set_model_props(fused, PREPARED)
+    quantize_dynamic(
+        fused,
+        out,
+        per_channel=params.per_channel,
+        reduce_range=params.reduce_range,
+        weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # fused nodes have no inferred type
+    )
+    small = onnx.load(out)
+    strip(small)
+    onnx.save(small, out)
+    return small
+
+
+def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
+    """The model as an ONNX graph: fused where its architecture is known, as it comes where it is not."""
+    from stages.quantizers._export import export, plain_attention
+    from stages.quantizers._fusion import KNOWN, fuse, strip
+
+    if model.config.model_type in KNOWN:
+        with plain_attention(model):
+            graph = fuse(export(model), model.config)
+    else:
+        graph = export(model)
+    strip(graph)
+    return graph
+
+
+def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params) -> Quantized:
+    """Export, fuse and quantise a model; see the contract."""
+    import onnx
+    import torch
+
+    from stages.quantizers._export import largest_difference, shapes
+    from stages.quantizers._fusion import expected_fusions
+
+    expected = expected_fusions(model.config)
+    model.train(False)
+    fused = export_fused(model)
+    onnx.save(fused, out / FLOAT_MODEL)
+    small = _quantize(fused, out / SMALL_MODEL, params)
+    dense_layers = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
+    return Quantized(
+        max_logit_difference=largest_difference(model, out / FLOAT_MODEL, max_tokens),
+        shapes=len(shapes(max_tokens)),
+        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, dense_layers, expected)],
+    )

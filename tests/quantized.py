@@ -1,0 +1,86 @@
+"""A tiny model taken through evaluate, quantize and package once, for every test that needs such a one."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from flows.perform import perform
+from stages.shared.base_model import tokenizer_of
+from stages.shared.examples import Example, features, write_split
+from stages.shared.outcome import Outcome
+from stages.shared.params import Params
+from stages.tasks import classification
+from stages.train import write_model
+from tests.conftest import sample_texts
+
+MakeParams = Callable[..., Params]
+
+EASY = {  # a random model has hardly an opinion, so that int8 may well turn it
+    "evaluate.bootstrap_samples": 100,
+    "quantize.latency_texts": 10,
+    "quantize.limits.min_agreement": 0.5,
+    "quantize.limits.max_primary_drop": 0.5,
+    "quantize.limits.max_class_drop": 0.9,
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The folders of a model from its data to its bundle, and what quantize and package said."""
+
+    folder: Path
+    params: Params
+    quantized: Outcome
+    packaged: Outcome
+
+    def __getitem__(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def inputs(self) -> tuple[Path, Path, Path]:
+        """What quantize reads."""
+        return self["validated"], self["model"], self["evaluated"]
+
+    @property
+    def bundle(self) -> Path:
+        return self["packaged"] / "bundle"
+
+
+def rows(texts: list[tuple[str, str]], split: str) -> list[Example]:
+    return [
+        {"id": f"{split}{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
+        for i, (text, label) in enumerate(texts)
+    ]
+
+
+def _write_inputs(folder: Path, base: Path, params: Params) -> None:
+    (folder / "validated").mkdir()
+    for split, start, stop in (("train", 0, 60), ("validation", 60, 80), ("test", 80, 120)):
+        texts = sample_texts(stop)[start:]
+        write_split(folder / "validated", split, rows(texts, split), features(classification.COLUMNS))
+    torch.manual_seed(0)
+    model = classification.load_model(base, params.task)
+    with torch.no_grad():
+        model.get_submodule("classifier").weight.mul_(50)  # logits far enough apart to compare
+    write_model(model, tokenizer_of(base), folder / "model" / "model")
+
+
+@lru_cache
+def made_chain(base: Path, make_params: MakeParams) -> Chain:
+    """Make it, the first time; the folder goes with the process's temporary ones."""
+    holder = tempfile.TemporaryDirectory(prefix="chain")
+    _kept.append(holder)
+    folder, params = Path(holder.name), make_params(EASY)
+    _write_inputs(folder, base, params)
+    inputs = [folder / "validated", folder / "model", folder / "evaluated"]
+    perform("evaluate", inputs, params)
+    quantized = perform("quantize", [*inputs, folder / "quantized"], params)
+    packaged = perform("package", [*inputs, folder / "quantized", folder / "packaged"], params)
+    return Chain(folder, params, quantized, packaged)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
