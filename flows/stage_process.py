@@ -22,7 +22,7 @@ class TimeLimit(Exception):
 
 
 def child_environment(session: str, flow_run: str) -> dict[str, str]:
-    """The environment of a stage: ours, without what belongs to Prefect's runner, and with this pipeline run's identity."""
+    """The environment of a stage: ours, without Prefect's runner's own variables, and with this run's identity."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     own = {SESSION: session, FLOW_PROCESS: process_key(psutil.Process()), "TEMPER_FLOW_RUN": flow_run}

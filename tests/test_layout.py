@@ -1,4 +1,4 @@
-"""The rules that keep the project easy to change: sizes, import directions, one tool one place, dvc.yaml tells the truth."""
+"""The rules that keep the project easy to change: sizes, imports, one tool one place, dvc.yaml tells the truth."""
 
 import ast
 import re
@@ -138,34 +138,45 @@ def test_one_word_per_stage(name: str) -> None:
     assert f"data/{name}/metrics.json" in RAW_DVC["metrics"]
 
 
+def plug_in_folders(modules: set[str]) -> set[str]:
+    """The plug-in folders that the modules load from by name."""
+    return {
+        folder
+        for module in modules
+        for folder in re.findall(r"load\(\s*\"([a-z]+)\"", MODULES[module].read_text(encoding="utf-8"))
+    }
+
+
 def reached_from(module: str) -> set[str]:
-    """The project's modules that a stage runs: what it imports, and what those import; not the record of runs."""
-    found, waiting = set[str](), [module]
+    """The project's modules that a stage runs: what it imports, and what those import, whichever plug-in is chosen.
+
+    Not the record of runs, which changes no output.
+    """
+    found, waiting = set[str](), [module, *(name for name in MODULES if name.startswith(f"{module}."))]
     while waiting:
         current = waiting.pop()
         if current in found or current.startswith(("stages.shared.tracking", "flows")):
             continue
         found.add(current)
-        inner = (
-            [m for m in MODULES if m.startswith(f"{current}.")]
-            if current == f"stages.{current.split('.')[1:2]}"
-            else []
-        )
+        chosen = [f"stages.{folder}" for folder in plug_in_folders({current})]
+        inner = [name for name in MODULES for folder in chosen if name == folder or name.startswith(f"{folder}.")]
         waiting += [name for name in imports_of(MODULES[current]) if name in MODULES] + inner
     return found
 
 
+def is_named(file: str, deps: set[str]) -> bool:
+    return file in deps or any(file.startswith(f"{dep}/") for dep in deps if (ROOT / dep).is_dir())
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_dvc_names_the_code_that_a_stage_runs(name: str) -> None:
-    needed = {
-        MODULES[module].relative_to(ROOT).as_posix()
-        for module in reached_from(f"stages.{name}")
-        if MODULES[module].stat().st_size > 0
-    }
-    deps = set(STAGES[name].dependencies)
-    folders = {dep for dep in deps if (ROOT / dep).is_dir()}
-    missing = {file for file in needed if file not in deps and not any(file.startswith(f"{f}/") for f in folders)}
-    assert not missing
+    modules = reached_from(f"stages.{name}")
+    raw_deps, deps = set(RAW_DVC["stages"][name]["deps"]), set(STAGES[name].dependencies)
+    for folder in plug_in_folders(modules):
+        assert any(dep.startswith(f"stages/{folder}/${{") for dep in raw_deps), f"the chosen file of {folder}"
+    files = {MODULES[module].relative_to(ROOT).as_posix() for module in modules if MODULES[module].stat().st_size > 0}
+    plug_ins = {file for file in files if re.fullmatch(rf"stages/({'|'.join(PLUG_INS)})/[a-z]\w*\.py", file)}
+    assert not {file for file in files - plug_ins if not is_named(file, deps)}
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -175,9 +186,15 @@ def test_dvc_names_the_sections_that_a_stage_reads(name: str) -> None:
         if module == "stages.shared.params" or layer(module)[0] < 3:
             continue
         text = MODULES[module].read_text(encoding="utf-8")
-        read |= {word.rstrip("_") for word in re.findall(r"\bparams\.([a-z]+_?)\b", text)}
-    sections = {"seed", "task", *STAGES} & read
-    assert sections <= set(RAW_DVC["stages"][name]["params"])
+        read |= {match.rstrip("_") for match in re.findall(r"\bparams\.([a-z]+_?(?:\.[a-z_]+)?)", text)}
+    declared = set(RAW_DVC["stages"][name]["params"])
+    used = {word for word in read if word.split(".")[0].rstrip("_") in {"seed", "task", *STAGES}}
+    assert not {word for word in used if word not in declared and word.split(".")[0].rstrip("_") not in declared}
+
+
+def test_the_readme_has_the_stages_of_dvc_yaml() -> None:
+    table = re.findall(r"^\| `([a-z]+)` \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert table == [(stage.name, stage.description) for stage in STAGES.values()]
 
 
 def test_no_text_names_this_machine() -> None:

@@ -48,8 +48,7 @@ def test_a_signal_to_the_flow_ends_everything(training: Project, number: signal.
     os.kill(process.pid, number)
     assert process.wait(60) in (code, -number)
     wait_until(lambda: not pids_of(training), 20)
-    newest = [run for run in training.runs()[:2]]
-    assert {run.info.status for run in newest} == {"KILLED"}
+    assert {run.info.status for run in training.runs()[:2]} == {"KILLED"}
 
 
 def test_ctrl_c_in_a_bare_repro_ends_everything(training: Project) -> None:
