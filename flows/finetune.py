@@ -12,10 +12,10 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 
 from flows.prefect_record import api_url
 from flows.preflight import check_before_anything_runs, is_up_to_date
@@ -71,7 +71,7 @@ def _run_all(session: str, seconds: float | None) -> dict[str, State[Any]]:
     failed: set[str] = set()
     for stage in read_stages():
         states[stage.name] = stage_state(stage, session, seconds, failed)
-        if not states[stage.name].is_completed():
+        if states[stage.name].is_failed():
             failed.add(stage.name)
     return states
 

@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.shared.errors import MachineError, ParamsError
+from stages.shared.errors import MachineError, ParamsError, Refused, TrainingFailed
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from stages.shared.publish import MANIFEST, check_manifest, published, write_json
+from stages.shared.publish import MANIFEST, check_manifest, published, refused_folder, write_json
 
 METRICS = "metrics.json"
 SUMMARY = "summary.txt"
@@ -48,8 +48,12 @@ def perform(name: str, folders: list[Path], params: Params) -> Outcome:
     check_folders(function, folders)
     *inputs, out = folders
     check_inputs(inputs)
-    with published(out) as staging:
-        outcome = function(*inputs, staging, params)
-        write_json(staging / METRICS, outcome.metrics)
-        (staging / SUMMARY).write_text(outcome.summary + "\n", encoding="utf-8")
+    try:
+        with published(out) as staging:
+            outcome = function(*inputs, staging, params)
+            write_json(staging / METRICS, outcome.metrics)
+            (staging / SUMMARY).write_text(outcome.summary + "\n", encoding="utf-8")
+    except (Refused, TrainingFailed) as error:
+        kept = sorted(path for path in refused_folder(out).iterdir() if path.name != MANIFEST)
+        raise type(error)(f"{error}\nKept: {', '.join(map(str, kept)) or 'nothing'}") from None
     return outcome

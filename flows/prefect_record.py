@@ -56,7 +56,8 @@ def as_flow_run(name: str, action: Callable[[], Result]) -> Result:
 
 def _in_flow(name: str, action: Callable[[], Result]) -> Result:
     from prefect import flow
-    from prefect.states import Cancelled, Completed, Failed, State
+    from prefect.client.schemas.objects import State
+    from prefect.states import Cancelled, Completed, Failed
 
     from flows.stopping import stop_on_signals
 

@@ -4,6 +4,7 @@ The stage is recorded in MLflow, and as a Prefect flow run when a Prefect API is
 has a run for it already. It leaves a receipt, stops on signals, and stops by itself when its `dvc` is gone.
 """
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -86,11 +87,20 @@ def run_stage(name: str, folders: list[Path]) -> tuple[int, str]:
     return code, message
 
 
+def _speak() -> None:
+    """Let the stages' own log lines through, as plain lines; MLflow's remarks on its tables not."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("stages").setLevel(logging.INFO)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def main(words: list[str]) -> int:
     """The command line; gives the exit code."""
     if len(words) < 2:
         print(f"usage: {__doc__.splitlines()[0]}", file=sys.stderr)
         return ParamsError.exit_code
+    _speak()
     stop_on_signals()
     stop_when_orphaned()
     name, *folders = words

@@ -19,7 +19,7 @@ def stage_states(session: str, stages: list[Stage]) -> dict[str, tuple[str, str]
     states: dict[str, tuple[str, str]] = {}
     for stage in stages:
         receipt = _read_json(receipt_path(session, stage.name))
-        broken = sorted(name for name in stage.ancestors if states[name][0] in ("Failed", "Skipped"))
+        broken = sorted(name for name in stage.ancestors if states[name][0] == "Failed")
         if receipt:
             state = ("Completed" if receipt["exit_code"] == 0 else "Failed", receipt["message"])
         elif broken:

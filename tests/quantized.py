@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from flows.perform import perform
-from stages.shared.base_model import tokenizer_of
+from stages.shared.base_model import find_base, tokenizer_of, write_pointer
 from stages.shared.examples import Example, features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
@@ -67,6 +67,7 @@ def _write_inputs(folder: Path, base: Path, params: Params) -> None:
     with torch.no_grad():
         model.get_submodule("classifier").weight.mul_(50)  # logits far enough apart to compare
     write_model(model, tokenizer_of(base), folder / "model" / "model")
+    write_pointer(folder / "model", find_base(params.pretrain))
 
 
 @lru_cache

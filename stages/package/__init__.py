@@ -22,6 +22,7 @@ from serving.bundle import FORMAT, MANIFEST, MODEL, SETTINGS, TOKENIZER
 from serving.predict import Predictor
 from stages.package.card import Facts, data_facts, model_card
 from stages.shared import plugins
+from stages.shared.base_model import POINTER
 from stages.shared.errors import Refused
 from stages.shared.examples import Example, read_split
 from stages.shared.outcome import Metrics, Outcome
@@ -52,13 +53,10 @@ def read_metrics(folder: Path) -> Metrics:
     return metrics
 
 
-def base_facts(model: Path, params: Params) -> dict[str, str | None]:
-    """Which base model it was: as training pinned it, else as the parameters name it."""
-    pointer = model / "base.json"
-    if pointer.is_file():
-        pinned: dict[str, str | None] = json.loads(pointer.read_text(encoding="utf-8"))
-        return pinned
-    return params.pretrain.model_dump()
+def base_facts(model: Path) -> dict[str, str | None]:
+    """Which base model it was, as training pinned it."""
+    pinned: dict[str, str | None] = json.loads((model / POINTER).read_text(encoding="utf-8"))
+    return pinned
 
 
 def check_answers(bundle: Path, examples: Sequence[Example], evaluated: Path, task: Task) -> None:
@@ -104,7 +102,7 @@ def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out:
     facts = Facts(
         params=params,
         settings=settings,
-        base=base_facts(model, params),
+        base=base_facts(model),
         primary=task.PRIMARY,
         large=read_metrics(evaluated),
         small=small,

@@ -8,9 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value, disable_progress_bars
+from datasets.table import InMemoryTable
 
 disable_progress_bars()
+
+ROWS_AT_A_TIME = 10_000
+CHARACTERS_AT_A_TIME = 50_000_000
 
 Example = dict[str, Any]
 
@@ -29,11 +35,9 @@ def features(task_columns: Mapping[str, Any]) -> Features:
 
 def write_split(folder: Path, split: str, examples: Iterable[Example], columns: Features) -> int:
     """Write `<folder>/<split>.parquet` in pieces, never all in memory, and give the number of rows."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = columns.arrow_schema
-    count, piece = 0, []
+    count, characters = 0, 0
+    piece: list[Example] = []
     with pq.ParquetWriter(folder / f"{split}.parquet", schema, compression="zstd") as writer:
 
         def flush() -> None:
@@ -44,15 +48,21 @@ def write_split(folder: Path, split: str, examples: Iterable[Example], columns: 
         for example in examples:
             piece.append(example)
             count += 1
-            if len(piece) == 10_000:
+            characters += sum(len(value) for value in example.values() if isinstance(value, str))
+            if len(piece) == ROWS_AT_A_TIME or characters > CHARACTERS_AT_A_TIME:
                 flush()
+                characters = 0
         flush()
     return count
 
 
 def read_split(folder: Path, split: str) -> Dataset:
-    """The examples of a split, memory-mapped."""
-    return Dataset.from_parquet(str(folder / f"{split}.parquet"), cache_dir=None)
+    """The examples of a split, also of an empty one.
+
+    Not by `Dataset.from_parquet`: it goes through a cache in the user's home whose key is the path and the time of the
+    file, not its content.
+    """
+    return Dataset(InMemoryTable(pq.read_table(folder / f"{split}.parquet")))
 
 
 def write_rejected(folder: Path, rejected: Iterable[Mapping[str, Any]]) -> int:

@@ -65,7 +65,7 @@ class Features:
         return hstack([self._vectorizers[part].transform(texts) for part in VIEWS[view]], format="csr")
 
 
-@threadpool_limits.wrap(limits=1)  # sparse work gains nothing from threads, and loses much where cores are shared
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]  # sparse work gains nothing from threads, and loses much where cores are shared
 def fit_baseline(train: tuple[Texts, Texts], validation: tuple[Texts, Texts], seed: int) -> Baseline:
     """Fit on (texts, labels) of train, with the view, then the strength, then the weighting best on validation."""
     features = Features(train[0])

@@ -43,6 +43,10 @@ class Task(Protocol):
         """What is expected of the example, as one word: for class balance, stratifying and conflicts."""
         ...
 
+    def answers(self, params: Any) -> list[str]:
+        """The answers there are, each of which must occur in every split; empty for a task without a fixed set."""
+        ...
+
     def fault(self, example: Example, params: Any) -> str | None:
         """Why the expected answer cannot be used (an unknown label, with the nearest known one), else None."""
         ...

@@ -70,6 +70,11 @@ def answer(example: Example) -> str:
     return str(example["label"])
 
 
+def answers(params: Params) -> list[str]:
+    """The labels."""
+    return list(params.labels)
+
+
 def fault(example: Example, params: Params) -> str | None:
     """Why the label cannot be used, with the nearest known one, else None."""
     label = example["label"]

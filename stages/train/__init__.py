@@ -2,13 +2,15 @@
 
 in    augmented/train.parquet, validation.parquet   one Example per row
       base/base.json                                which base model
-out   model/                                        Transformers layout: safetensors, config, tokenizer
+out   base.json                                     which base it was trained from
+      model/                                        Transformers layout: safetensors, config, tokenizer
       plots/loss.csv                                step, loss (nats per example), learning_rate
       plots/validation.csv                          step, epoch, validation_loss, the task's metrics
 """
 
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import cast
@@ -18,7 +20,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.shared import plugins
-from stages.shared.base_model import read_pointer, tokenizer_of
+from stages.shared.base_model import POINTER, read_pointer, tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
 from stages.shared.outcome import Outcome
@@ -84,6 +86,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     started = time.perf_counter()
     make_repeatable(params.seed, params.train.threads)
     folder = read_pointer(base).folder
+    shutil.copyfile(base / POINTER, out / POINTER)
     data = read_data(augmented, tokenizer_of(folder), params)
     model = data.task.load_model(folder, params.task)
     model = plugins.load("methods", params.train.method.name).prepare(model, params.train.method)

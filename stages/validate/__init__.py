@@ -39,12 +39,10 @@ def _check_columns(ingested: Path, task: Task) -> None:
         raise Refused(refusal([finding_of(result)]))
 
 
-def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], params: Params) -> Tables:
-    # a task without a fixed set of answers has no `labels`; then those that occur are counted
-    declared = list(getattr(params.task, "labels", []))
+def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], task: Task, params: Params) -> Tables:
     return {
         "rows": rows_table(rows, faults, params.validate_),
-        "labels": labels_table(rows, is_kept(faults), declared),
+        "labels": labels_table(rows, is_kept(faults), task.answers(params.task)),
         "figures": figures_table(rows),
     }
 
@@ -116,7 +114,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     compared = time.monotonic()
     add_language(rows, wanted.language.expected, wanted.language.sample, params.seed)
     faults = find_faults(rows, wanted)
-    tables = _make_tables(rows, faults, params)
+    tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
     results = run_checks(tables, build_checks(params), out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)

@@ -180,7 +180,8 @@ def show_on_parent(session: str, stages: list[Stage]) -> None:
         parent = find_parent(client, experiment, session)
     if parent is None:
         return
-    known, figures = parent.data.metrics, {}
+    known = parent.data.metrics
+    figures: Metrics = {}
     for stage in stages:
         file = stage.out / "metrics.json"
         tag = f"temper.stage.{stage.name}"
