@@ -56,16 +56,16 @@ class Project:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Start `python -m <words>` in the project, in a session of its own; its output goes to output.log."""
-        log = (self.root / "output.log").open("w", encoding="utf-8")
-        return subprocess.Popen(
-            [sys.executable, "-m", *words],
-            cwd=self.root,
-            env=self.environment | environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with (self.root / "output.log").open("w", encoding="utf-8") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=self.root,
+                env=self.environment | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
 
     def set_params(self, values: dict[str, Any]) -> None:
         """Change dotted keys of the project's params.yaml."""

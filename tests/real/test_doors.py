@@ -27,7 +27,8 @@ def test_each_stage_is_a_child_with_its_lineage(project: Project) -> None:
     locked = project.lock_text()
     assert train.data.tags["temper.md5.data/augment"] in locked
     assert train.data.tags["temper.md5.stages/methods/full.py"] in locked
-    assert train.data.tags["base_sha256"]
+    assert len(parent.data.tags["base_sha256"]) == 64
+    assert parent.data.tags["validation"] == "passed"
     assert train.data.tags["temper.git.dirty"] == "false"
     assert {entry.dataset.name for entry in train.inputs.dataset_inputs} == {"data/augment", "data/pretrain"}
 
@@ -55,9 +56,11 @@ def test_nothing_new_runs_nothing_and_records_nothing(project: Project) -> None:
 def test_metrics_and_plots_are_dvcs_own(project: Project) -> None:
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
     assert "test.macro_f1" in shown["data/evaluate/metrics.json"]["data"]
-    plots = project.run("dvc", "plots", "show", "--json").stdout
-    assert "data/train/plots/loss.csv" in plots
-    assert "data/evaluate/plots/confusion.csv" in plots
+    plots = json.loads(project.run("dvc", "plots", "show", "--json").stdout)
+    assert "errors" not in plots
+    assert {"Loss of training", "Validation", "Confusion on the test split"} <= plots["data"].keys()
+    (loss,) = plots["data"]["Loss of training"]
+    assert len(loss["content"]["data"]["values"]) > 1
 
 
 def test_an_experiment_is_a_row_that_compares_with_the_others(project: Project) -> None:

@@ -79,9 +79,10 @@ def test_a_missing_mode_is_named_with_those_there_are() -> None:
 def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _fake_installation(tmp_path, "sleep 60", monkeypatch)
     monkeypatch.setattr(apertium, "_PATIENCE", 0.2)
+    before = set(psutil.Process().children(recursive=True))  # a server of other tests may be among them
     with pytest.raises(MachineError, match="took more than"):
         translate(["The house."], "there", PARAMS)
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 @pytest.mark.parametrize(("pipeline", "message"), [("false", "failed with code 1"), ("printf x", "lost its place")])
