@@ -6,8 +6,10 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 (a stage before it failed).
 """
 
+import argparse
 import json
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
@@ -21,9 +23,21 @@ from flows.prefect_record import api_url
 from flows.preflight import check_before_anything_runs, is_up_to_date
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import exit_code, pipeline_summary
-from stages.shared.errors import TemperError
+from stages.shared.errors import MachineError, TemperError
 from stages.shared.pipeline import Stage, read_stages
-from stages.shared.workspace import receipt_path
+from stages.shared.workspace import receipt_path, write_receipt
+
+KILLED = 137  # as a shell says it of SIGKILL
+KILLED_MESSAGE = "the stage was killed; too little memory is the usual reason. Nothing good was lost"
+MAY_PASS = (MachineError.exit_code, KILLED)  # exit codes after which another try may help
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a stage may take, in seconds, and how often it is tried again."""
+
+    stage_seconds: float | None
+    stage_retries: int
 
 
 def _receipt(session: str, stage: str) -> dict[str, Any] | None:
@@ -42,46 +56,64 @@ def _state_after(code: int, receipt: dict[str, Any] | None) -> State[Any]:
     return Failed(message=receipt["message"])
 
 
-def _run_stage(stage: Stage, session: str, seconds: float | None) -> State[Any]:
+def _try_stage(stage: Stage, session: str, seconds: float | None) -> tuple[State[Any], bool]:
+    """Run a stage once; give its final state, and whether another try may help."""
     logger = get_run_logger()
     receipt_path(session, stage.name).unlink(missing_ok=True)  # of an earlier try in the same flow run
     environment = child_environment(session, flow_run.get_id() or session)
     try:
         code = run_stage_process(stage.name, environment, logger.info, seconds)
     except TimeLimit as error:
-        return Failed(message=str(error))
-    return _state_after(code, _receipt(session, stage.name))
+        write_receipt(session, stage.name, {"state": "failed", "exit_code": 1, "message": str(error)})
+        return Failed(message=str(error)), False
+    receipt = _receipt(session, stage.name)
+    if receipt is not None and receipt["state"] == "running":
+        receipt = {"state": "failed", "exit_code": KILLED, "message": KILLED_MESSAGE}
+        write_receipt(session, stage.name, receipt)
+    may_pass = code != 0 and (receipt is None or receipt["exit_code"] in MAY_PASS)
+    return _state_after(code, receipt), may_pass
 
 
-def stage_state(stage: Stage, session: str, seconds: float | None, failed: set[str]) -> State[Any]:
+def _run_stage(stage: Stage, session: str, limits: Limits) -> State[Any]:
+    for tries_left in reversed(range(limits.stage_retries + 1)):
+        state, may_pass = _try_stage(stage, session, limits.stage_seconds)
+        if not (may_pass and tries_left):
+            break
+        get_run_logger().warning("%s: %s; trying again, %d left", stage.name, state.message, tries_left)
+    return state
+
+
+def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str]) -> State[Any]:
     """Run one stage as a flow of its name, or skip it when a stage before it failed."""
 
     def body() -> State[Any]:
         causes = sorted(stage.ancestors & failed)
         if causes:
             return State(type=StateType.CANCELLED, name="Skipped", message=f"{', '.join(causes)} failed")
-        return _run_stage(stage, session, seconds)
+        return _run_stage(stage, session, limits)
 
     named = flow(name=stage.name, flow_run_name=stage.name, description=stage.description, persist_result=False)(body)
     return named(return_state=True)
 
 
-def _run_all(session: str, seconds: float | None) -> dict[str, State[Any]]:
+def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
     states: dict[str, State[Any]] = {}
     failed: set[str] = set()
     for stage in read_stages():
-        states[stage.name] = stage_state(stage, session, seconds, failed)
+        states[stage.name] = stage_state(stage, session, limits, failed)
         if states[stage.name].is_failed():
             failed.add(stage.name)
     return states
 
 
 @flow(name="finetune", persist_result=False)
-def finetune(stage_seconds: float | None = None) -> State[Any]:
+def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> State[Any]:
     """Bring the whole pipeline up to date.
 
     Args:
         stage_seconds: the longest that one stage may take; None for no limit.
+        stage_retries: how often a stage is tried again that the machine failed, or that was killed; never one that
+            failed for its data, its parameters or a gate, which would only fail again.
     """
     from stages.shared import tracking
 
@@ -92,7 +124,7 @@ def finetune(stage_seconds: float | None = None) -> State[Any]:
     session = str(flow_run.get_id())
     status = "KILLED"
     try:
-        states = _run_all(session, stage_seconds)
+        states = _run_all(session, Limits(stage_seconds, stage_retries))
         bad = {name: state for name, state in states.items() if not state.is_completed()}
         status = "FAILED" if bad else "FINISHED"
     finally:
@@ -105,6 +137,10 @@ def finetune(stage_seconds: float | None = None) -> State[Any]:
 
 def main() -> int:
     """The command line; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flows.finetune", description="Bring the pipeline up to date.")
+    parser.add_argument("--stage-seconds", type=float, help="the longest that one stage may take")
+    parser.add_argument("--stage-retries", type=int, default=0, help="tries more for a stage that the machine failed")
+    limits = Limits(**vars(parser.parse_args()))
     try:
         check_before_anything_runs()
     except TemperError as error:
@@ -113,7 +149,7 @@ def main() -> int:
     if api_url() is None and is_up_to_date():  # no need of a server, then, to say so
         print(pipeline_summary("none"))
         return 0
-    state = finetune(return_state=True)
+    state = finetune(limits.stage_seconds, limits.stage_retries, return_state=True)
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)
     return 0 if state.is_completed() else exit_code(session, read_stages()) or 1

@@ -75,6 +75,7 @@ def exit_code_of(action: Callable[[], Outcome]) -> tuple[int, str]:
 def run_stage(name: str, folders: list[Path]) -> tuple[int, str]:
     """Run a stage as dvc.yaml asks for it; give its exit code and its last word."""
     session = session_id()
+    write_receipt(session, name, {"state": "running"})  # what is left when the stage is killed
 
     def action() -> Outcome:
         return recorded(session, name, folders, load_params(PARAMS_FILE))

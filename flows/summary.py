@@ -21,7 +21,7 @@ def stage_states(session: str, stages: list[Stage]) -> dict[str, tuple[str, str]
         receipt = _read_json(receipt_path(session, stage.name))
         broken = sorted(name for name in stage.ancestors if states[name][0] == "Failed")
         if receipt:
-            state = ("Completed" if receipt["exit_code"] == 0 else "Failed", receipt["message"])
+            state = ("Completed" if receipt["state"] == "ran" else "Failed", receipt["message"])
         elif broken:
             state = ("Skipped", f"after {', '.join(broken)}")
         else:

@@ -83,3 +83,21 @@ def test_the_next_start_closes_what_a_kill_left(training: Project) -> None:
     done = training.run("dvc", "repro")
     assert done.returncode == 0, done.stdout
     assert not [run for run in training.runs() if run.info.status == "RUNNING"]
+
+
+def test_a_killed_stage_is_named_and_a_time_limit_holds(training: Project, prefect_server: str) -> None:
+    process = training.start("flows.finetune", PREFECT_API_URL=prefect_server)
+    wait_until(lambda: stage_is_training(training), 120)
+    (stage,) = [pid for pid in pids_of(training) if "flows.stage" in " ".join(psutil.Process(pid).cmdline()[:3])]
+    os.kill(stage, signal.SIGKILL)
+    assert process.wait(60) == 137
+    log = (training.root / "output.log").read_text(encoding="utf-8")
+    assert "train      Failed     the stage was killed" in log
+    assert "package    Skipped" in log
+    assert not [run for run in training.runs() if run.info.status == "RUNNING"]
+    assert training.parents()[0].info.status == "FAILED"
+
+    done = training.run("flows.finetune", "--stage-seconds", "8", PREFECT_API_URL=prefect_server)
+    assert done.returncode == 1
+    assert "train: took longer than 8 s and was stopped" in done.stdout
+    assert not pids_of(training)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -197,6 +198,7 @@ def close_parent(session: str, stages: list[Stage], status: str) -> None:
     """Complete the parent of a pipeline run at its end: every stage shown, and the status of the whole."""
     show_on_parent(session, stages)
     with open_store() as (client, experiment):
+        close_orphans(client, experiment, socket.gethostname())
         parent = find_parent(client, experiment, session)
         if parent is not None:
             client.set_terminated(parent.info.run_id, status)
