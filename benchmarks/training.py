@@ -2,18 +2,15 @@
 
 The same texts, model and update in one run, interleaved; medians. Prints examples per second and the ratio to the last.
 
-    python benchmarks/training.py [--texts 256] [--rounds 3]
+    python -m benchmarks.training [--texts 256] [--rounds 3]
 """
 
 import argparse
 import csv
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from accelerate import Accelerator

@@ -12,6 +12,7 @@ _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # it would report on each table that it makes
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "TOKENIZERS_PARALLELISM": "false",  # a forked tokenizer pool warns, and dead-locks when it is forked in use
     "TQDM_MININTERVAL": "0.5",

@@ -89,11 +89,9 @@ def run_stage(name: str, folders: list[Path]) -> tuple[int, str]:
 
 
 def _speak() -> None:
-    """Let the stages' own log lines through, as plain lines; MLflow's remarks on its tables not."""
+    """Let the stages' own log lines through, as plain lines."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("stages").setLevel(logging.INFO)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def main(words: list[str]) -> int:

@@ -82,3 +82,15 @@ def test_a_queued_experiment_records_in_the_clone(project: Project) -> None:
     assert done.returncode == 0, done.stdout
     assert len(project.parents()) == before + 1
     assert project.parents()[0].data.params["train.epochs"] == "3"
+
+
+def test_run_again_by_force_gives_the_same_hashes_and_a_row_that_compares(project: Project) -> None:
+    project.set_params({"train.epochs": 1})
+    assert project.run("dvc", "repro").returncode == 0
+    lock, parents = project.lock_text(), len(project.parents())
+    done = project.run("dvc", "repro", "--force")
+    assert done.returncode == 0, done.stdout
+    assert project.lock_text() == lock
+    newest, *_, first = project.parents()
+    assert len(project.parents()) == parents + 1
+    assert newest.data.metrics == first.data.metrics
