@@ -1,6 +1,7 @@
 """A stage that runs by itself, recorded as a Prefect flow run, when a Prefect API is configured."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +48,6 @@ def as_flow_run(name: str, action: Callable[[], Result]) -> Result:
     if url is None:
         return action()
     if not api_answers(url):
-        import sys
-
         print(f"{name}: the Prefect API at {url} does not answer: the stage runs unrecorded there.", file=sys.stderr)
         return action()
     return _in_flow(name, action)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -19,11 +20,17 @@ from stages.shared.pipeline import Stage
 from stages.shared.session import is_alive
 from stages.shared.tracking.store import open_store
 
+LONGEST_NAME = 250  # characters; MLflow refuses a longer one
 LONGEST_PARAM = 6000  # characters; MLflow refuses a longer value
 LONGEST_TAG = 5000  # characters; MLflow refuses a longer value
 LARGEST_BATCH = 1000  # metrics in one call; MLflow refuses more
 SECONDS_BETWEEN_WRITES = 5.0
 PARENT_TAG = "mlflow.parentRunId"
+
+
+def allowed_name(name: str) -> str:
+    """The name as MLflow takes it, for a metric, a parameter or a tag: a label or a path may hold any character."""
+    return re.sub(r"[^\w.\- :/]", "_", name).replace("..", "_")[:LONGEST_NAME]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -55,7 +62,7 @@ def _create_parent(client: MlflowClient, experiment: str, session: str, params: 
     name = os.environ.get("DVC_EXP_NAME") or time.strftime("run %Y-%m-%d %H:%M:%S")
     run = client.create_run(experiment, run_name=name, tags={**tags, "temper.session": session})
     values = params.model_dump(mode="json", by_alias=True)
-    flat = [Param(name, value[:LONGEST_PARAM]) for name, value in flatten(values).items()]
+    flat = [Param(allowed_name(name), value[:LONGEST_PARAM]) for name, value in flatten(values).items()]
     for start in range(0, len(flat), 100):
         client.log_batch(run.info.run_id, params=flat[start : start + 100])
     client.log_dict(run.info.run_id, values, "params.yaml")
@@ -72,7 +79,7 @@ class LiveMetrics:
 
     def __call__(self, step: int, values: Metrics) -> None:
         now = int(time.time() * 1000)
-        self._waiting += [Metric(name, value, now, step) for name, value in values.items()]
+        self._waiting += [Metric(allowed_name(name), value, now, step) for name, value in values.items()]
         late = time.monotonic() - self._written > SECONDS_BETWEEN_WRITES
         if late or len(self._waiting) >= LARGEST_BATCH // 2:
             self.flush()
@@ -127,7 +134,7 @@ class StageRun:
 
 def _log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
     now = int(time.time() * 1000)
-    entries = [Metric(name, float(value), now, 0) for name, value in sorted(metrics.items())]
+    entries = [Metric(allowed_name(name), float(value), now, 0) for name, value in sorted(metrics.items())]
     for start in range(0, len(entries), LARGEST_BATCH):
         client.log_batch(run_id, metrics=entries[start : start + LARGEST_BATCH])
 
@@ -158,7 +165,7 @@ def open_stage_run(session: str, stage: Stage, params: Params) -> StageRun:
 
 def _log_dependencies(client: MlflowClient, parent_id: str, run_id: str, hashes: dict[str, str]) -> None:
     """The md5 of each dependency as a tag, and the data among them as inputs of the run."""
-    tags = {f"temper.md5.{path}": RunTag(f"temper.md5.{path}".replace("..", "up"), md5) for path, md5 in hashes.items()}
+    tags = {f"temper.md5.{path}": RunTag(allowed_name(f"temper.md5.{path}"), md5) for path, md5 in hashes.items()}
     client.log_batch(run_id, tags=list(tags.values()))
     data = {path: md5 for path, md5 in hashes.items() if not path.endswith(".py")}
     client.log_batch(parent_id, tags=[tags[f"temper.md5.{path}"] for path in data])
@@ -191,7 +198,7 @@ def show_on_parent(session: str, stages: list[Stage]) -> None:
             figures |= {f"{stage.name}.{name}": value for name, value in values.items()}
             if tag not in parent.data.tags:
                 client.set_tag(parent.info.run_id, tag, "cached")
-    _log_metrics(client, parent.info.run_id, {n: v for n, v in figures.items() if known.get(n) != v})
+    _log_metrics(client, parent.info.run_id, {n: v for n, v in figures.items() if known.get(allowed_name(n)) != v})
 
 
 def close_parent(session: str, stages: list[Stage], status: str) -> None:
