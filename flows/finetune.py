@@ -19,7 +19,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.prefect_record import api_url
+from flows.prefect_record import api_answers, api_url
 from flows.preflight import check_before_anything_runs, is_up_to_date
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import exit_code, pipeline_summary
@@ -146,9 +146,13 @@ def main() -> int:
     except TemperError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    if api_url() is None and is_up_to_date():  # no need of a server, then, to say so
+    url = api_url()
+    if url is None and is_up_to_date():  # no need of a server, then, to say so
         print(pipeline_summary("none"))
         return 0
+    if url is not None and not api_answers(url):
+        print(f"PREFECT_API_URL: no Prefect server answers at {url}. Start it, or unset it.", file=sys.stderr)
+        return MachineError.exit_code
     state = finetune(limits.stage_seconds, limits.stage_retries, return_state=True)
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)

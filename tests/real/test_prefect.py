@@ -64,6 +64,13 @@ def test_a_stage_by_itself_is_a_flow_run_when_an_api_is_configured(project: Proj
     assert "SHA-256" in newest["state"]["message"]
 
 
+def test_a_server_that_is_away_is_one_clear_error(project: Project) -> None:
+    done = project.run("flows.finetune", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 4
+    assert "no Prefect server answers at http://127.0.0.1:9/api" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 @pytest.fixture
 def worker(project: Project, prefect_server: str) -> Iterator[None]:
     """The four lines of the README: pool, deployment, worker."""
