@@ -61,6 +61,11 @@ def test_the_options_are_a_choice_of_the_files_name_without_defaults(folder: str
     assert [field for field, info in options.model_fields.items() if not info.is_required()] == []
 
 
+@pytest.mark.parametrize("name", FOUND["sources"])
+def test_every_source_says_what_dvc_watches(name: str) -> None:
+    assert plugins.load("sources", name).Params.model_fields["path"].annotation is str
+
+
 @pytest.mark.parametrize(("folder", "name"), [(f, n) for f, n in EVERY if f in CONTRACTS])
 def test_it_has_the_functions_of_its_contract(folder: str, name: str) -> None:
     plug_in, contract = plugins.load(folder, name), CONTRACTS[folder]
