@@ -110,7 +110,7 @@ def test_every_task_learns_and_predicts_by_every_method(
     torch.manual_seed(0)
     model = method.prepare(task.load_model(tiny_base, params.task), params.train.method)
     batch = task.collate(task.encode(tokenizer, rows, params.task), tokenizer)
-    optimizer = make_optimizer(model, params.train.model_copy(update={"learning_rate": 1e-2}))
+    optimizer = make_optimizer(model, params.train.model_copy(update={"learning_rate": 1e-3}))
     model.eval()  # without dropout each step must help
     losses = []
     for _ in range(2):

@@ -1,7 +1,7 @@
 """Where rows come from. A source is a file of this folder that has:
 
-class Params(Choice)                       its options in params.yaml
-def read(path, params) -> Iterator[Row]    the rows, streamed, in the order of the source
+class Params(Choice)             its options in params.yaml; `path`, what DVC watches, is one of them
+def read(path, params, wanted)   the rows, streamed, in the order of the source
 """
 
 from collections.abc import Iterator
