@@ -45,42 +45,55 @@ def _receipt(session: str, stage: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _state_after(code: int, receipt: dict[str, Any] | None) -> State[Any]:
+def settled(code: int, receipt: dict[str, Any] | None, last_words: str) -> dict[str, Any] | None:
+    """The receipt of a stage after its process is gone; None when nothing had to run.
+
+    Args:
+        code: what `dvc` ended with.
+        receipt: what the stage left, None when it never began, its state "running" when it could not finish.
+        last_words: the last line that was printed, in which `dvc` says why it did not begin.
+    """
+    if receipt is not None and receipt["state"] == "running":
+        return {"state": "failed", "exit_code": KILLED, "message": KILLED_MESSAGE}
+    if receipt is None and code:
+        return {"state": "failed", "exit_code": MachineError.exit_code, "message": f"did not begin: {last_words}"}
+    return receipt
+
+
+def _state_after(receipt: dict[str, Any] | None) -> State[Any]:
     """The final state of a stage's flow run: what its receipt says, not the wording of DVC."""
-    if code == 0:
-        if receipt is None:
-            return Completed(name="Cached", message="nothing had to run")
-        return Completed(message=receipt["message"])
     if receipt is None:
-        return Failed(message=f"dvc ended with exit code {code} before the stage began; see the log")
-    return Failed(message=receipt["message"])
+        return Completed(name="Cached", message="nothing had to run")
+    return Completed(message=receipt["message"]) if receipt["state"] == "ran" else Failed(message=receipt["message"])
 
 
-def _try_stage(stage: Stage, session: str, seconds: float | None) -> tuple[State[Any], bool]:
-    """Run a stage once; give its final state, and whether another try may help."""
-    logger = get_run_logger()
+def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, Any] | None:
+    """Run a stage once; give its receipt, None when nothing had to run."""
+    said, logger = [""], get_run_logger()
+
+    def say(line: str) -> None:  # from a thread, which knows no flow run
+        said[0] = line
+        logger.info(line)
+
     receipt_path(session, stage.name).unlink(missing_ok=True)  # of an earlier try in the same flow run
     environment = child_environment(session, flow_run.get_id() or session)
     try:
-        code = run_stage_process(stage.name, environment, logger.info, seconds)
+        code = run_stage_process(stage.name, environment, say, seconds)
+        receipt = settled(code, _receipt(session, stage.name), said[0])
     except TimeLimit as error:
-        write_receipt(session, stage.name, {"state": "failed", "exit_code": 1, "message": str(error)})
-        return Failed(message=str(error)), False
-    receipt = _receipt(session, stage.name)
-    if receipt is not None and receipt["state"] == "running":
-        receipt = {"state": "failed", "exit_code": KILLED, "message": KILLED_MESSAGE}
+        receipt = {"state": "failed", "exit_code": 1, "message": str(error)}
+    if receipt is not None:
         write_receipt(session, stage.name, receipt)
-    may_pass = code != 0 and (receipt is None or receipt["exit_code"] in MAY_PASS)
-    return _state_after(code, receipt), may_pass
+    return receipt
 
 
 def _run_stage(stage: Stage, session: str, limits: Limits) -> State[Any]:
     for tries_left in reversed(range(limits.stage_retries + 1)):
-        state, may_pass = _try_stage(stage, session, limits.stage_seconds)
-        if not (may_pass and tries_left):
+        receipt = _try_stage(stage, session, limits.stage_seconds)
+        if receipt is None or receipt["exit_code"] not in MAY_PASS or not tries_left:
             break
-        get_run_logger().warning("%s: %s; trying again, %d left", stage.name, state.message, tries_left)
-    return state
+        get_run_logger().warning("%s: %s; trying again, %d left", stage.name, receipt["message"], tries_left)
+    return _state_after(receipt)
 
 
 def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str]) -> State[Any]:
@@ -101,7 +114,7 @@ def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
     failed: set[str] = set()
     for stage in read_stages():
         states[stage.name] = stage_state(stage, session, limits, failed)
-        if states[stage.name].is_failed():
+        if not states[stage.name].is_completed() and states[stage.name].name != "Skipped":
             failed.add(stage.name)
     return states
 
@@ -131,7 +144,7 @@ def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> Stat
         tracking.close_parent(session, read_stages(), status)
     create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
     if bad:
-        return Failed(message="; ".join(f"{n}: {s.message}" for n, s in bad.items() if s.is_failed()))
+        return Failed(message="; ".join(f"{n}: {s.message}" for n, s in bad.items() if s.name != "Skipped"))
     return Completed(name="Cached" if all(s.name == "Cached" for s in states.values()) else "Completed")
 
 
