@@ -54,7 +54,7 @@ test: setup check  ## the tests
 	@python -m pytest
 
 bench: setup  ## the benchmarks, as ratios measured side by side
-	@for name in ingest_memory training prediction; do echo "== $$name"; python -m benchmarks.$$name || exit 1; done
+	@for name in ingest_memory near_duplicates training prediction; do echo "== $$name"; python -m benchmarks.$$name || exit 1; done
 
 ui: setup  ## the MLflow and the Prefect page on loopback; Ctrl-C ends both
 	@echo "MLflow  http://127.0.0.1:$(MLFLOW_PORT)"; echo "Prefect http://127.0.0.1:$(PREFECT_PORT)"; \

@@ -33,7 +33,7 @@ class Sense:
 
 
 class Database:
-    """A WordNet database in memory: about 60 MB, read in under a second."""
+    """A WordNet database in memory."""
 
     def __init__(self, folder: Path) -> None:
         self._offsets = {part: _read_index(folder / f"index.{part}") for part in PARTS}

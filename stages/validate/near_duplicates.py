@@ -9,8 +9,7 @@ Two searches give candidates, and the edit distance of each candidate is then me
   Source: Broder 1997, On the resemblance and containment of documents; Leskovec, Rajaraman and Ullman, Mining of
   Massive Datasets, chapter 3.
 
-Recall, of 3,829 copies planted with random edits among 100,000 real English texts of 10 to 400 characters, at a
-similarity of 0.9: all of those with 1 or 2 edits, and at least 99.5 % of those with more. It takes a few seconds.
+Recall and time: `python -m benchmarks.near_duplicates`.
 """
 
 from collections.abc import Iterator, Sequence
