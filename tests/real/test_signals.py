@@ -88,7 +88,7 @@ def test_the_next_start_closes_what_a_kill_left(training: Project) -> None:
 def test_a_killed_stage_is_named_and_a_time_limit_holds(training: Project, prefect_server: str) -> None:
     process = training.start("flows.finetune", PREFECT_API_URL=prefect_server)
     wait_until(lambda: stage_is_training(training), 120)
-    (stage,) = [pid for pid in pids_of(training) if "flows.stage" in " ".join(psutil.Process(pid).cmdline()[:3])]
+    (stage,) = [pid for pid in pids_of(training) if psutil.Process(pid).cmdline()[1:3] == ["-m", "flows.stage"]]
     os.kill(stage, signal.SIGKILL)
     assert process.wait(60) == 137
     log = (training.root / "output.log").read_text(encoding="utf-8")
