@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -35,10 +36,12 @@ def stage_is_training(project: Project) -> bool:
 
 
 @pytest.fixture
-def training(project: Project) -> Project:
-    """A project whose next run trains for a very long time."""
+def training(project: Project) -> Iterator[Project]:
+    """A project whose next run trains for a very long time; nothing of it is left even when the test fails."""
     project.set_params(LONG)
-    return project
+    yield project
+    for pid in pids_of(project):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
