@@ -30,7 +30,7 @@ def read_examples(count: int) -> list[dict[str, str]]:
     """The first good rows of the bundled sample."""
     with (ROOT / "data/sample/reviews.csv").open(encoding="utf-8", newline="") as file:
         rows = [{"text": row["text"], "label": row["label"]} for row in csv.DictReader(file)]
-    return [row for row in rows if row["label"] in ("positive", "neutral", "negative")][:count]
+    return [row for row in rows if row["text"].strip() and row["label"] in ("positive", "neutral", "negative")][:count]
 
 
 def random_batches(count: int, size: int) -> Batches:
