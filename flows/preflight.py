@@ -19,9 +19,9 @@ def _check_source(params: Params) -> None:
 
 
 def _check_base(params: Params) -> None:
-    from stages.shared.base_model import find_base
+    from stages.shared.base_model import find_base, require_length
 
-    find_base(params.pretrain)
+    require_length(find_base(params.pretrain), params.task.max_tokens)
 
 
 def _check_augment(params: Params) -> None:

@@ -14,6 +14,7 @@ from stages.shared.publish import sha256_of, write_json
 
 WEIGHTS = "model.safetensors"
 POINTER = "base.json"
+COUNTED_FROM_PADDING = ("camembert", "roberta", "xlm-roberta")
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -90,6 +91,23 @@ def find_base(params: Pretrain) -> BaseModel:
             f"{params.sha256}. If the change is meant, write the new hash into params.yaml."
         )
     return BaseModel(params.base, params.revision, folder, sha256)
+
+
+def require_length(base: BaseModel, max_tokens: int) -> None:
+    """Raise ParamsError when texts may have more tokens than the base model has positions for.
+
+    A RoBERTa counts positions from the one after padding, so that two of its table's rows are never used.
+    """
+    config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return
+    longest = positions - 2 if config.get("model_type") in COUNTED_FROM_PADDING else positions
+    if max_tokens > longest:
+        raise ParamsError(
+            f"task.max_tokens: {max_tokens}: the base model '{base.reference}' reads at most {longest} tokens. "
+            f"Lower it, or choose a base model for longer texts in pretrain.base."
+        )
 
 
 def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:

@@ -20,7 +20,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.shared import plugins
-from stages.shared.base_model import POINTER, read_pointer, tokenizer_of
+from stages.shared.base_model import POINTER, read_pointer, require_length, tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
 from stages.shared.outcome import Outcome
@@ -82,10 +82,13 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
 
     Raises:
         TrainingFailed: the loss is no number any more; the best model so far is written all the same.
+        ParamsError: texts may be longer than the base model can read.
     """
     started = time.perf_counter()
     make_repeatable(params.seed, params.train.threads)
-    folder = read_pointer(base).folder
+    pinned = read_pointer(base)
+    require_length(pinned, params.task.max_tokens)
+    folder = pinned.folder
     shutil.copyfile(base / POINTER, out / POINTER)
     data = read_data(augmented, tokenizer_of(folder), params)
     model = data.task.load_model(folder, params.task)
