@@ -26,6 +26,14 @@ def sample_texts(count: int) -> list[tuple[str, str]]:
     return [(text, label) for text, label in rows if text.strip() and label in labels][:count]
 
 
+def sample_examples(start: int, stop: int) -> list[dict[str, str]]:
+    """Examples of the classification task, made of some of the sample's good rows."""
+    return [
+        {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
+        for i, (text, label) in enumerate(sample_texts(stop)[start:])
+    ]
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT of 2 layers, 32 wide, with a WordPiece tokenizer made of the sample's words."""

@@ -18,24 +18,16 @@ from stages.shared.params import Params
 from stages.shared.publish import sha256_of
 from stages.tasks import classification
 from stages.train import write_model
-from tests.conftest import sample_texts
+from tests.conftest import sample_examples
 
 MakeParams = Callable[..., Params]
-
-
-def examples(start: int, stop: int) -> list[dict[str, str]]:
-    pairs = sample_texts(stop)[start:]
-    return [
-        {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
-        for i, (text, label) in enumerate(pairs)
-    ]
 
 
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("validated")
     for split, start, stop in (("train", 0, 60), ("validation", 60, 80), ("test", 80, 120)):
-        write_split(folder, split, examples(start, stop), features(classification.COLUMNS))
+        write_split(folder, split, sample_examples(start, stop), features(classification.COLUMNS))
     return folder
 
 
@@ -57,8 +49,8 @@ def measured(
 
 def test_predictions_are_one_row_per_test_row_in_its_order_and_fit_their_logits(measured: tuple[Path, Outcome]) -> None:
     rows = pq.read_table(measured[0] / "predictions.parquet").to_pylist()
-    assert [row["id"] for row in rows] == [row["id"] for row in examples(80, 120)]
-    assert [row["expected"] for row in rows] == [row["label"] for row in examples(80, 120)]
+    assert [row["id"] for row in rows] == [row["id"] for row in sample_examples(80, 120)]
+    assert [row["expected"] for row in rows] == [row["label"] for row in sample_examples(80, 120)]
     labels = ["negative", "neutral", "positive"]
     assert [row["predicted"] for row in rows] == [labels[int(np.argmax(row["logits"]))] for row in rows]
 
@@ -103,7 +95,7 @@ def test_texts_are_shown_only_when_they_may_be(
     errors, report = (tmp_path / "errors.csv").read_text(), (tmp_path / "report.md").read_text()
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
     wrong = {row["id"] for row in rows if row["expected"] != row["predicted"]}
-    texts = [example["text"].split()[0] for example in examples(80, 120) if example["id"] in wrong]
+    texts = [example["text"].split()[0] for example in sample_examples(80, 120) if example["id"] in wrong]
     assert len(errors.splitlines()) == 1 + len(wrong)
     assert all(name in errors for name in wrong)
     assert ("text" in errors.splitlines()[0]) is show

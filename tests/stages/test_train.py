@@ -24,25 +24,17 @@ from stages.train import make_repeatable, train
 from stages.train.history import History
 from stages.train.loop import Data, fit, groups_of_epoch, validation_points
 from stages.train.optimizer import add_gradients, learning_rate, make_optimizer
-from tests.conftest import sample_texts
+from tests.conftest import sample_examples
 
 LABELS = ["negative", "neutral", "positive"]
 QUICK = {"train.epochs": 2, "train.batch_size": 8, "train.learning_rate": 0.005, "train.threads": 1}
 MakeParams = Callable[..., Params]
 
 
-def examples(start: int, stop: int) -> list[dict[str, str]]:
-    pairs = sample_texts(stop)[start:]
-    return [
-        {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
-        for i, (text, label) in enumerate(pairs)
-    ]
-
-
 @pytest.fixture(scope="module")
 def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("augmented")
-    for split, rows in (("train", examples(0, 45)), ("validation", examples(45, 65))):
+    for split, rows in (("train", sample_examples(0, 45)), ("validation", sample_examples(45, 65))):
         write_split(folder, split, rows, features(classification.COLUMNS))
     return folder
 
@@ -69,7 +61,7 @@ def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, flo
 
 def data_of(tiny_base: Path, params: Params, task: Any = classification) -> Data:
     tokenizer = tokenizer_of(tiny_base)
-    rows, held_out = examples(0, 24), examples(24, 40)
+    rows, held_out = sample_examples(0, 24), sample_examples(24, 40)
     return Data(
         task=task,
         tokenizer=tokenizer,
@@ -165,7 +157,7 @@ def test_training_writes_the_weights_of_its_best_validation(
     metrics = run(augmented, base, tmp_path / "out", params)
     model = classification.load_model(tmp_path / "out/model", params.task)
     tokenizer = tokenizer_of(tmp_path / "out/model")
-    rows = examples(45, 65)
+    rows = sample_examples(45, 65)
     logits = predict(
         model,
         classification.encode(tokenizer, rows, params.task),
