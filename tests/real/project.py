@@ -132,7 +132,7 @@ def make_project(root: Path, base: Path, rows: int) -> Project:
     project = Project(root, clean_environment(root.parent / f"{root.name}-prefect"))
     project.set_params(SMALL)
     (root / "dvc.lock").unlink(missing_ok=True)
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
-        subprocess.run(["git", *author, *words], cwd=root, check=True, capture_output=True)
+    identity = [["config", "user.name", "test"], ["config", "user.email", "test@example.invalid"]]  # DVC's queue asks
+    for words in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
     return project
