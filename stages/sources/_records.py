@@ -50,13 +50,13 @@ class Record(NamedTuple):
 def check_columns(name: str, available: Sequence[str], columns: Mapping[str, str], hint: str = "") -> None:
     """Raise DataError when a column is named twice or one that is needed is not there, with the nearest name."""
     named = [column for column in available if column]
-    wrong = [f"column '{c}' occurs {named.count(c)} times" for c in dict.fromkeys(named) if named.count(c) > 1]
+    wrong = [f"column '{c}' occurs {named.count(c)} times." for c in dict.fromkeys(named) if named.count(c) > 1]
     for wanted, column in columns.items():
         if column not in named:
             wrong.append(f"no column '{column}' (ingest.source.columns.{wanted}).{nearest(column, named)}")
     if wrong:
         listed = ", ".join(f"'{column}'" for column in named[:50])
-        raise DataError(f"{name}: {'; '.join(wrong)} Columns of the file: {listed}.{hint} Name each column once.")
+        raise DataError(f"{name}: {' '.join(wrong)} Columns of the file: {listed}.{hint} Name each column once.")
 
 
 def check_length(source: Input, record: Record) -> None:

@@ -104,6 +104,13 @@ def _header_of(source: Input, lines: Lines, first: _Fields | None) -> list[str]:
     return [field.strip() for field in fields]
 
 
+def _hint(names: list[str], header: Header) -> str:
+    """What may be the reason when the columns are not those that are wanted."""
+    if len(names) == 1:
+        return " Is ingest.source.separator right?"
+    return " Is the first line data? Then list the columns in ingest.source.header." if header is True else ""
+
+
 def separated(source: Input, header: Header, separator: str, quoted: bool) -> Iterator[Record]:
     """The records of a CSV or TSV file. Empty lines are none.
 
@@ -121,8 +128,7 @@ def separated(source: Input, header: Header, separator: str, quoted: bool) -> It
     try:
         parser = _Parser(source, _Feed(lines), separator, quoted)
         names = _header_of(source, lines, next(parser.records(None), None)) if header is True else list(header)
-        hint = " Is ingest.source.separator right?" if len(names) == 1 else ""
-        check_columns(source.name, names, source.columns, hint)
+        check_columns(source.name, names, source.columns, _hint(names, header))
         places = {name: names.index(column) for name, column in source.columns.items()}
         for number, fields, fault in parser.records(len(names)):
             values = {} if fault else {name: fields[place] for name, place in places.items()}

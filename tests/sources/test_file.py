@@ -157,3 +157,8 @@ def test_an_array_given_as_lines_is_named(write: Write) -> None:
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Params.model_validate(OPTIONS | options)
+
+
+def test_a_file_without_a_header_is_asked_about(write: Write) -> None:
+    with pytest.raises(DataError, match=r"no column 'text' .* Is the first line data\?.*ingest\.source\.header"):
+        rows_of(write(b"ham,See you there.\nspam,Win now!\n"))
