@@ -29,10 +29,7 @@ def pids_of(project: Project) -> list[int]:
 
 def stage_is_training(project: Project) -> bool:
     """Whether training has logged a loss."""
-    return any(
-        run.info.run_name == "train" and run.info.status == "RUNNING" and "loss" in run.data.metrics
-        for run in project.runs()
-    )
+    return bool(training_pids(project))
 
 
 @pytest.fixture
@@ -88,13 +85,26 @@ def test_the_next_start_closes_what_a_kill_left(training: Project) -> None:
     assert not [run for run in training.runs() if run.info.status == "RUNNING"]
 
 
-def test_a_killed_stage_is_named_and_a_time_limit_holds(training: Project, prefect_server: str) -> None:
-    process = training.start("flows.finetune", PREFECT_API_URL=prefect_server)
-    wait_until(lambda: stage_is_training(training), 120)
-    (stage,) = [pid for pid in pids_of(training) if psutil.Process(pid).cmdline()[1:3] == ["-m", "flows.stage"]]
-    os.kill(stage, signal.SIGKILL)
+def training_pids(project: Project) -> set[int]:
+    """The processes of stages that have logged a loss and whose runs say RUNNING."""
+    return {
+        int(run.data.tags["temper.process"].partition("@")[0])
+        for run in project.runs()
+        if run.info.run_name == "train" and run.info.status == "RUNNING" and "loss" in run.data.metrics
+    }
+
+
+def test_a_killed_stage_is_tried_again_and_named_and_a_time_limit_holds(training: Project, prefect_server: str) -> None:
+    process = training.start("flows.finetune", "--stage-retries", "1", PREFECT_API_URL=prefect_server)
+    killed: set[int] = set()
+    for _ in range(2):
+        wait_until(lambda: training_pids(training) - killed, 120)
+        (stage,) = training_pids(training) - killed
+        os.kill(stage, signal.SIGKILL)
+        killed.add(stage)
     assert process.wait(60) == 137
     log = (training.root / "output.log").read_text(encoding="utf-8")
+    assert log.count("trying again, 1 left") == 1
     assert "train      Failed     the stage was killed" in log
     assert "package    Skipped" in log
     assert not [run for run in training.runs() if run.info.status == "RUNNING"]
