@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.errors import BundleDamaged, BundleMissing
+import numpy as np
 
-FORMAT = 1  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
+from serving.errors import BundleDamaged, BundleMissing
+from serving.reading import LONG_TEXTS
+
+FORMAT = 2  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
 MANIFEST, MODEL, TOKENIZER, SETTINGS = "MANIFEST.json", "model.onnx", "tokenizer.json", "settings.json"
 
 
@@ -61,17 +65,74 @@ def _check_files(folder: Path) -> None:
         raise BundleDamaged(f"{folder} is damaged:\n  " + "\n  ".join(faults) + "\nFetch or build the bundle again.")
 
 
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_list_of_words(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_word, value))
+
+
+def _is_inputs(value: Any) -> bool:
+    return _is_list_of_words(value) and len(value) == len(set(value)) <= 2
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "task": (_is_word, "a word"),
+    "answers": (_is_word, "a word"),
+    "inputs": (_is_inputs, "the names of one or two texts, in order"),
+    "max_tokens": (_is_number, "a number"),
+    "long_texts": (LONG_TEXTS.__contains__, f"one of {', '.join(LONG_TEXTS)}"),
+    "overlap": (_is_number, "a number"),
+}
+
+
 def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else None
         raise BundleDamaged(f"{path}: format {found!r}: this code reads format {FORMAT}. Use the code of its release.")
-    if not isinstance(settings.get("task"), str) or not isinstance(settings.get("max_tokens"), int):
-        raise BundleDamaged(f"{path}: needs `task`, a word, and `max_tokens`, a number.")
+    faults = [
+        f"`{name}` is {json.dumps(settings.get(name))}, it must be {wanted}"
+        for name, (is_fit, wanted) in _NEEDED.items()
+        if not is_fit(settings.get(name))
+    ]
+    extras = settings.get("extras", [])
+    if extras and not _is_list_of_words(extras):
+        faults.append(f"`extras` is {json.dumps(extras)}, it must be the names of files")
+    if faults:
+        raise BundleDamaged(f"{path}: {'; '.join(faults)}. Build the bundle again.")
     return settings
 
 
+def _read_extra(path: Path) -> Any:
+    """An array of a .npy file, or what a .json file holds."""
+    if path.suffix == ".json":
+        return _read_json(path)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise BundleDamaged(f"{path}: is no array that can be read: {error}. Fetch the bundle again.") from None
+
+
+def _read_extras(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What an answer needs beside the settings, by the name of the file it lies in."""
+    names: list[str] = settings.get("extras", [])
+    listed = _entries(folder)
+    faults = [f"{name}: not in the manifest" for name in names if name not in listed]
+    faults += [f"{name}: not the name of a file beside it" for name in names if Path(name).name != name]
+    faults += [f"{name}: neither .npy nor .json" for name in names if Path(name).suffix not in (".npy", ".json")]
+    faults += [f"{name}: `{Path(name).stem}` is a setting already" for name in names if Path(name).stem in settings]
+    if faults:
+        raise BundleDamaged(f"{folder / SETTINGS}: extras:\n  " + "\n  ".join(faults) + "\nBuild the bundle again.")
+    return {Path(name).stem: _read_extra(folder / name) for name in names}
+
+
 def load_bundle(folder: Path) -> Bundle:
-    """Check a bundle, file by file, and read its settings.
+    """Check a bundle, file by file, and read its settings, with what lies in files of its own among them.
 
     Raises:
         BundleMissing: there is none. BundleDamaged: it is not whole, or of another format; all faults at once.
@@ -80,4 +141,4 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleMissing(f"{folder}: no bundle there: no {MANIFEST}. Give the folder that holds {MODEL}.")
     _check_files(folder)
     settings = _check_settings(_read_json(folder / SETTINGS), folder / SETTINGS)
-    return Bundle(folder / MODEL, folder / TOKENIZER, settings)
+    return Bundle(folder / MODEL, folder / TOKENIZER, settings | _read_extras(folder, settings))

@@ -7,6 +7,12 @@ class ServingError(Exception):
     exit_code = 1
 
 
+class WrongUsage(ServingError):
+    """The command line does not fit the bundle."""
+
+    exit_code = 2
+
+
 class BundleDamaged(ServingError):
     """The bundle is not what its manifest says, or not of a format that this code reads."""
 

@@ -1,7 +1,11 @@
 """Answer texts with a bundle: python -m serving.predict --bundle DIR [TEXT ...]
 
-Each TEXT, or without any each line of standard input, gives one line of JSON, in order:
-{"text", "label", "confidence", "scores", "truncated"}, or {"text", "error"} for a text that cannot be answered.
+Each TEXT, or without any each line of standard input, gives one line of JSON, in order: the text as given, the answer,
+and `truncated`, whether some of it was not read; or the text and `error`, when it cannot be answered.
+
+A bundle of several inputs, such as question and context, takes as many TEXTs for each answer. The lines of standard
+input are then JSON objects, {"question": "...", "context": "..."}; so are they with --json, where one line must hold a
+text that has line ends itself. Other names in the objects are not read.
 Exit codes: 0 all answered, 2 wrong usage, 3 a damaged bundle or a text that cannot be answered, 4 no bundle.
 """
 
@@ -10,8 +14,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +23,11 @@ import numpy as np
 from serving.answers import Answers, answers_for
 from serving.bundle import load_bundle
 from serving.errors import ServingError, TextRefused
+from serving.given import Given, from_lines, from_words
 from serving.ordered import ordered_map
 from serving.runtime import Runtime, usable_cores
 
-_CHUNK = 1 << 16  # bytes asked of standard input at once; fewer come when fewer are there
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # some readers end a line there; JSON allows them bare in a string
-
-
-@dataclass(frozen=True)
-class Given:
-    """A text as it was given, and where."""
-
-    place: str
-    text: str
-
-
-def lines_of(descriptor: int) -> Iterator[bytes]:
-    """The lines of an open file as they arrive, without LF or CRLF; an unfinished last line counts."""
-    rest = b""
-    while chunk := os.read(descriptor, _CHUNK):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.removesuffix(b"\r") for line in whole)
-    if rest:
-        yield rest
-
-
-def given_texts(words: list[str], descriptor: int) -> Iterator[Given]:
-    """The texts of the command line, else the lines of standard input; bytes that are no UTF-8 stay as surrogates."""
-    if words:
-        yield from (Given(f"text {number}", word) for number, word in enumerate(words, start=1))
-        return
-    for number, line in enumerate(lines_of(descriptor), start=1):
-        yield Given(f"standard input, line {number}", line.decode("utf-8", errors="surrogateescape"))
 
 
 class Predictor:
@@ -61,26 +37,37 @@ class Predictor:
         """Check and load the bundle. Raises ServingError as `load_bundle` and `Runtime` do."""
         bundle = load_bundle(folder)
         self.settings = bundle.settings
+        self.inputs: list[str] = bundle.settings["inputs"]
         self._answers: Answers = answers_for(bundle.settings)
-        self._runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings["max_tokens"])
+        self._runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings)
 
     def predict(self, *texts: str) -> dict[str, Any]:
-        """The answer to one example, with `truncated`: whether its end was not read. Raises TextRefused."""
-        result = self._runtime.run(*texts)
-        return {**self._answers.answer(result.logits, self.settings), "truncated": result.truncated}
+        """The answer to one example, with `truncated`: whether some of it was not read. Raises TextRefused."""
+        _, answer = self._ask(texts)
+        return answer
 
-    def inspect(self, *texts: str) -> tuple[np.ndarray, str]:
-        """The logits of one example and the answer as one word, for a comparison with what was evaluated."""
-        logits = self._runtime.run(*texts).logits
-        return logits, self._answers.word(self._answers.answer(logits, self.settings))
+    def inspect(self, *texts: str) -> tuple[list[np.ndarray], str]:
+        """The output for each window, and the answer in one line, for a comparison with what was evaluated."""
+        outputs, answer = self._ask(texts)
+        return outputs, self._answers.word(answer)
 
     def predict_given(self, given: Given) -> tuple[dict[str, Any], str | None]:
-        """The line to print for a text, and why it could not be answered."""
-        try:
-            return {"text": given.text, **self.predict(given.text)}, None
-        except TextRefused as error:
-            shown = given.text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-            return {"text": shown, "error": str(error)}, f"{given.place}: {error}. Mend or drop it."
+        """The line to print for an example, and why it could not be answered."""
+        fault = given.fault
+        if fault is None:
+            try:
+                return {**given.texts, **self.predict(*given.texts.values())}, None
+            except TextRefused as error:
+                fault = str(error)
+        return {**given.shown(), "error": fault}, f"{given.place}: {fault}. Mend or drop it."
+
+    def _ask(self, texts: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
+        if len(texts) != len(self.inputs):
+            raise TextRefused(f"{len(texts)} texts given, {len(self.inputs)} wanted: {', '.join(self.inputs)}")
+        reading, cleaned = self._runtime.read(texts)
+        outputs = [self._runtime.run(window) for window in reading.windows]
+        answer = self._answers.answer(outputs, reading.windows, cleaned, self.settings)
+        return outputs, {**answer, "truncated": reading.cut}
 
 
 def json_line(value: dict[str, Any]) -> bytes:
@@ -89,10 +76,10 @@ def json_line(value: dict[str, Any]) -> bytes:
     return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode("utf-8") + b"\n"
 
 
-def predict_all(predictor: Predictor, texts: Iterable[Given], at_a_time: int) -> int:
-    """Print the answer to each text as soon as it is ready, in order; give the exit code."""
+def predict_all(predictor: Predictor, examples: Iterable[Given], at_a_time: int) -> int:
+    """Print the answer to each example as soon as it is ready, in order; give the exit code."""
     code = 0
-    for line, fault in ordered_map(predictor.predict_given, texts, usable_cores(), at_a_time):
+    for line, fault in ordered_map(predictor.predict_given, examples, usable_cores(), at_a_time):
         sys.stdout.buffer.write(json_line(line))
         sys.stdout.buffer.flush()
         if fault:
@@ -128,8 +115,19 @@ def parse(words: list[str]) -> argparse.Namespace:
         metavar="N",
         help="texts under way at once (default: 32); the answers are the same for every N",
     )
+    parser.add_argument("--json", action="store_true", help="the lines of standard input are JSON objects")
     parser.add_argument("texts", nargs="*", metavar="TEXT")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    if asked.json and asked.texts:
+        parser.error("--json is for the lines of standard input, and TEXTs are given")
+    return asked
+
+
+def given_to(inputs: Sequence[str], asked: argparse.Namespace) -> Iterable[Given]:
+    """The examples of the command line, else of standard input. Raises WrongUsage as `from_words` does."""
+    if asked.texts:
+        return from_words(asked.texts, inputs)
+    return from_lines(0, inputs, as_json=asked.json or len(inputs) > 1)
 
 
 def main(words: list[str]) -> int:
@@ -137,7 +135,7 @@ def main(words: list[str]) -> int:
     asked = parse(words)
     try:
         predictor = Predictor(asked.bundle)
-        return predict_all(predictor, given_texts(asked.texts, descriptor=0), asked.batch_size)
+        return predict_all(predictor, given_to(predictor.inputs, asked), asked.batch_size)
     except ServingError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,38 +1,26 @@
-"""A model that answers: texts in, logits out, each text by itself.
+"""A model that answers: texts in, logits out, each row of tokens by itself.
 
 Why no batches: an int8 model scales its activations by their range over the whole batch, so that the answer to a text
-would depend on its neighbours and their padding. Each text is run alone and unpadded instead, several at once in
+would depend on its neighbours and their padding. Each row is run alone and unpadded instead, several at once in
 threads, which takes no longer than padded batches do. So a text has one answer, whatever it arrives with.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from serving.errors import BundleDamaged, BundleMissing, TextRefused
 from serving.ordered import ordered_map
-from serving.text import clean
+from serving.reading import Reader, Reading, Window
+from serving.text import CleanText
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
-
-
-@dataclass(frozen=True)
-class Result:
-    """The model's word on one text.
-
-    Attributes:
-        logits: float32, shape (outputs,) for one answer a text.
-        truncated: the text has more tokens than the model takes; the last ones were not read.
-    """
-
-    logits: np.ndarray
-    truncated: bool
 
 
 def usable_cores() -> int:
@@ -40,20 +28,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
-    """The tokenizer of a model, without padding, cutting at `max_tokens` as in training.
+def open_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a model.
 
     Raises:
         BundleDamaged: it cannot be read.
     """
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
         raise BundleDamaged(f"{path}: is no tokenizer that can be read: {error}") from None
-    tokenizer.no_padding()
-    direction = (tokenizer.truncation or {}).get("direction", "right")
-    tokenizer.enable_truncation(max_length=max_tokens, strategy="longest_first", direction=direction)
-    return tokenizer
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
@@ -78,38 +62,36 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
 class Runtime:
     """One model with its tokenizer, ready to answer from any thread."""
 
-    def __init__(self, model: Path, tokenizer: Path, max_tokens: int) -> None:
-        """Load both.
+    def __init__(self, model: Path, tokenizer: Path, settings: Mapping[str, Any]) -> None:
+        """Load both; the settings say how texts are read, as `serving.reading.Reader` wants to know it.
 
         Raises:
             BundleMissing, BundleDamaged: a file cannot be loaded.
         """
-        self._tokenizer = open_tokenizer(tokenizer, max_tokens)
+        self._reader = Reader(open_tokenizer(tokenizer), settings)
         self._session = open_session(model)
         self._inputs = [given.name for given in self._session.get_inputs()]
+        self._output = self._session.get_outputs()[0].name
 
-    def encode(self, text: str, *pair: str) -> Encoding:
-        """The tokens of one example, a text or a pair of texts, cleaned and cut.
+    def read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
+        """The tokens of one example, a text or a pair of texts, and the texts, cleaned.
 
         Raises:
             TextRefused: a text is not valid Unicode, or nothing is left of it after cleaning.
         """
-        if any(_SURROGATE.search(given) for given in (text, *pair)):
+        if any(_SURROGATE.search(given) for given in texts):
             raise TextRefused("the text is not valid UTF-8")
-        cleaned, *second = (clean(given) for given in (text, *pair))
-        if not all((cleaned, *second)):
+        cleaned = tuple(CleanText(given) for given in texts)
+        if not all(one.text for one in cleaned):
             raise TextRefused("the text is empty")
-        return self._tokenizer.encode(cleaned, *second)  # type: ignore[arg-type]  # its stub takes the pair for a flag
+        return self._reader.read(tuple(one.text for one in cleaned)), cleaned
 
-    def run(self, *texts: str) -> Result:
-        """Answer one example. Raises TextRefused as `encode` does."""
-        encoding = self.encode(*texts)
-        given = {"input_ids": encoding.ids, "attention_mask": encoding.attention_mask}
-        given["token_type_ids"] = encoding.type_ids
+    def run(self, window: Window) -> np.ndarray:
+        """What the model says of one window, float32 of shape (outputs,), (tokens, outputs) or (hidden,)."""
+        given = {"input_ids": window.ids, "attention_mask": [1] * len(window.ids), "token_type_ids": window.type_ids}
         feed = {name: np.array([given[name]], dtype=np.int64) for name in self._inputs}
-        logits = self._session.run(None, feed)[0][0]
-        return Result(logits=logits, truncated=bool(encoding.overflowing))
+        return np.asarray(self._session.run([self._output], feed)[0][0])
 
-    def run_all(self, examples: Iterable[tuple[str, ...]], at_a_time: int) -> Iterator[Result]:
-        """Answer many examples, in their order, as soon as each is ready; `at_a_time` of them are under way at once."""
-        return ordered_map(lambda texts: self.run(*texts), examples, usable_cores(), at_a_time)
+    def run_all(self, windows: Iterable[Window], at_a_time: int) -> Iterator[np.ndarray]:
+        """What it says of many windows, in their order, as soon as each is ready; `at_a_time` are under way at once."""
+        return ordered_map(self.run, windows, usable_cores(), at_a_time)

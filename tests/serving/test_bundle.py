@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from serving.answers import answers_for
@@ -11,6 +12,7 @@ from serving.bundle import load_bundle
 from serving.errors import BundleDamaged, BundleMissing
 from stages.shared.publish import write_manifest
 from tests.quantized import Chain
+from tests.serving.handmade import write_bundle
 
 
 @pytest.fixture
@@ -67,18 +69,58 @@ def test_a_model_that_the_manifest_leaves_out_is_not_trusted(bundle: Path) -> No
 
 
 def test_another_format_is_not_guessed_at(bundle: Path) -> None:
-    change_settings(bundle, format=2)
-    with pytest.raises(BundleDamaged, match="format 2: this code reads format 1"):
+    change_settings(bundle, format=1)
+    with pytest.raises(BundleDamaged, match="format 1: this code reads format 2"):
         load_bundle(bundle)
 
 
-def test_an_unknown_task_names_those_there_are(bundle: Path) -> None:
-    change_settings(bundle, task="divination")
-    with pytest.raises(BundleDamaged, match=r"task 'divination' is not one .*classification"):
+def test_every_setting_that_is_wrong_is_named_at_once(bundle: Path) -> None:
+    change_settings(bundle, task="", inputs=["a", "a"], max_tokens="8", long_texts="tail", overlap=None, extras=[1])
+    with pytest.raises(BundleDamaged) as damage:
+        load_bundle(bundle)
+    named = [part.split("`")[1] for part in str(damage.value).split("; ")]
+    assert named == ["task", "inputs", "max_tokens", "long_texts", "overlap", "extras"]
+    assert '`long_texts` is "tail", it must be one of head, head_tail, windows' in str(damage.value)
+
+
+def test_an_unknown_kind_of_answer_names_those_there_are(bundle: Path) -> None:
+    change_settings(bundle, answers="divination")
+    with pytest.raises(BundleDamaged, match=r"answers 'divination' is not a kind .*label"):
         answers_for(load_bundle(bundle).settings)
 
 
-def test_labels_are_needed(bundle: Path) -> None:
-    change_settings(bundle, labels=["only one"])
-    with pytest.raises(BundleDamaged, match="two or more words"):
-        answers_for(load_bundle(bundle).settings)
+def search_bundle(folder: Path, **extras: object) -> Path:
+    table = {"one": [3.0, 0.0], "two": [0.0, 3.0]}
+    return write_bundle(folder, table, {"answers": "search", "inputs": ["question"], "top": 2}, extras)
+
+
+def test_what_lies_in_files_of_its_own_is_among_the_settings(tmp_path: Path) -> None:
+    index = np.eye(2, dtype=np.float32)
+    settings = load_bundle(search_bundle(tmp_path / "b", index=index, candidates=["east", "north"])).settings
+    assert settings["candidates"] == ["east", "north"]
+    np.testing.assert_array_equal(settings["index"], index)
+    assert settings["index"].dtype == np.float32
+
+
+def test_such_a_file_that_is_missing_or_strange_is_named(tmp_path: Path) -> None:
+    bundle = search_bundle(tmp_path / "b", candidates=["east"])
+    change_settings(bundle, extras=["index.npy", "notes.txt", "top.json", "../candidates.json"])
+    with pytest.raises(BundleDamaged) as damage:
+        load_bundle(bundle)
+    for fault in (
+        "index.npy: not in the manifest",
+        "../candidates.json: not the name of a file beside it",
+        "notes.txt: neither .npy nor .json",
+        "top.json: `top` is a setting already",
+    ):
+        assert fault in str(damage.value)
+
+
+def test_an_array_that_would_have_to_be_unpickled_is_refused(tmp_path: Path) -> None:
+    bundle = search_bundle(tmp_path / "b", index=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(BundleDamaged, match=r"index\.npy: is no array that can be read"):
+        load_bundle(bundle)
+    (bundle / "index.npy").write_bytes(b"")
+    write_manifest(bundle)
+    with pytest.raises(BundleDamaged, match=r"index\.npy: is no array that can be read"):
+        load_bundle(bundle)

@@ -1,4 +1,4 @@
-"""A model that answers each text by itself, with the tokens of training."""
+"""A model that answers each row of tokens by itself, with the tokens of training."""
 
 import shutil
 from pathlib import Path
@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.answers.classification import answer, softmax
 from serving.errors import BundleDamaged, BundleMissing, TextRefused
 from serving.runtime import Runtime
 from serving.text import clean
 from stages.shared.base_model import tokenizer_of
-from stages.tasks import classification
 from tests.conftest import sample_texts
 from tests.quantized import Chain
+from tests.serving.small import settings
 
 TRICKY = [
     "Great value!!! 😀👩‍👩‍👧 10/10",
@@ -34,63 +33,48 @@ TRICKY = [
 
 @pytest.fixture(scope="module")
 def runtime(chain: Chain) -> Runtime:
-    return Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", chain.params.task.max_tokens)
+    return Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", chain.params.task.reading())
 
 
 def test_tokens_are_those_of_training(runtime: Runtime, chain: Chain) -> None:
     texts = TRICKY + [text for text, _ in sample_texts(200)]
-    examples = [{"text": clean(text), "label": "neutral"} for text in texts]
-    trained = classification.encode(tokenizer_of(chain["model"] / "model"), examples, chain.params.task)
-    for text, row in zip(texts, trained, strict=True):
-        assert runtime.encode(text).ids == list(row["input_ids"]), text[:40]
+    tokenizer = tokenizer_of(chain["model"] / "model")
+    trained = tokenizer([clean(text) for text in texts], truncation=True, max_length=chain.params.task.max_tokens)
+    for text, ids in zip(texts, trained["input_ids"], strict=True):
+        reading, _ = runtime.read((text,))
+        assert [window.ids for window in reading.windows] == [ids], text[:40]
 
 
-def test_a_text_is_cut_at_the_limit_and_that_is_said(runtime: Runtime, chain: Chain) -> None:
-    limit = chain.params.task.max_tokens
-    fits, too_long = "good " * (limit - 2), "good " * (limit - 1)
-    assert (len(runtime.encode(fits).ids), runtime.run(fits).truncated) == (limit, False)
-    assert (len(runtime.encode(too_long).ids), runtime.run(too_long).truncated) == (limit, True)
+def test_the_texts_come_back_clean_and_as_they_were_given(runtime: Runtime) -> None:
+    _, (first, second) = runtime.read(("  cafe\u0301\u200b ", "plain"))
+    assert (first.given, first.text, second.text) == ("  cafe\u0301\u200b ", "café", "plain")
 
 
-def test_the_answers_are_the_same_bits_however_many_are_under_way(runtime: Runtime) -> None:
-    texts = [(text,) for text in TRICKY] + [(text,) for text, _ in sample_texts(40)]
-    alone = [runtime.run(*text).logits for text in texts]
+def test_the_outputs_are_the_same_bits_however_many_are_under_way(runtime: Runtime) -> None:
+    texts = TRICKY + [text for text, _ in sample_texts(40)]
+    windows = [window for text in texts for window in runtime.read((text,))[0].windows]
+    alone = [runtime.run(window) for window in windows]
+    assert {output.shape for output in alone} == {(3,)}
     for at_a_time in (1, 2, 64):
-        for one, other in zip(alone, runtime.run_all(texts, at_a_time), strict=True):
-            np.testing.assert_array_equal(one, other.logits)
+        for one, other in zip(alone, runtime.run_all(windows, at_a_time), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(("text", "why"), [("", "empty"), (" \u200b\n", "empty"), ("a\udcff", "not valid UTF-8")])
 def test_what_cannot_be_answered_is_refused(runtime: Runtime, text: str, why: str) -> None:
     with pytest.raises(TextRefused, match=why):
-        runtime.run(text)
+        runtime.read((text,))
+    with pytest.raises(TextRefused, match=why):
+        runtime.read(("a question", text))
 
 
 def test_a_file_that_is_no_model_names_itself(chain: Chain, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(BundleMissing, match=r"model\.onnx: onnxruntime .* cannot load it"):
-        Runtime(tmp_path / "model.onnx", chain.bundle / "tokenizer.json", 8)
+        Runtime(tmp_path / "model.onnx", chain.bundle / "tokenizer.json", settings())
 
 
 def test_a_file_that_is_no_tokenizer_names_itself(chain: Chain, tmp_path: Path) -> None:
     shutil.copy(chain.bundle / "settings.json", tmp_path / "tokenizer.json")
     with pytest.raises(BundleDamaged, match=r"tokenizer\.json: is no tokenizer"):
-        Runtime(chain.bundle / "model.onnx", tmp_path / "tokenizer.json", 8)
-
-
-def test_probabilities_add_up_and_large_logits_do_not_overflow() -> None:
-    found = softmax(np.array([1000.0, 999.0, -1000.0], dtype=np.float32))
-    assert found.sum() == pytest.approx(1)
-    assert found[0] == pytest.approx(1 / (1 + np.exp(-1)))
-
-
-def test_the_answer_is_the_likeliest_label_with_all_scores() -> None:
-    found = answer(np.array([0.0, 2.0], dtype=np.float32), {"labels": ["no", "yes"]})
-    assert found["label"] == "yes"
-    assert found["confidence"] == found["scores"]["yes"] == pytest.approx(1 / (1 + np.exp(-2)))
-    assert list(found["scores"]) == ["no", "yes"]
-
-
-def test_labels_that_do_not_fit_the_model_are_an_error() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        answer(np.array([0.0, 2.0], dtype=np.float32), {"labels": ["no", "perhaps", "yes"]})
+        Runtime(chain.bundle / "model.onnx", tmp_path / "tokenizer.json", settings())
