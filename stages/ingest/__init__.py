@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 
 from stages.ingest.cut import CODES, WHOLE, assign
 from stages.ingest.intake import Intake
+from stages.ingest.values import Columns
 from stages.shared import plugins
 from stages.shared.examples import Example, features, write_rejected, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import SPLITS, Params, Split
 from stages.sources import Source
-from stages.tasks import Task
+from stages.tasks import task_of
 
 __all__ = ["ingest"]
 
@@ -42,15 +43,16 @@ def ingest(source: Path, out: Path, params: Params) -> Outcome:
     """
     options = params.ingest.source
     reader = cast(Source, plugins.load("sources", options.name))
-    task = cast(Task, plugins.load("tasks", params.task.name))
-    columns = features(task.COLUMNS)
-    intake = Intake(task, params.ingest.label_names, params.seed)
+    task = task_of(params.task)
+    columns = features(task.columns)
+    names, separator = params.ingest.label_names, params.ingest.label_separator
+    intake = Intake(task, Columns(task.columns, task.texts, names, separator), params.seed)
     with TemporaryDirectory(dir=out) as scratch:
-        rows = reader.read(source, options, tuple(task.COLUMNS))
+        rows = reader.read(source, options, tuple(task.columns))
         write_split(Path(scratch), WHOLE, intake.examples(rows), columns)
         intake.check(params.ingest.max_rejected_share)
         keys = np.array(intake.keys, dtype=np.uint64)
-        ranks, fractions = intake.answer_ranks(), params.ingest.splits
+        ranks, fractions = intake.stratum_ranks(), params.ingest.splits
         splits, missing = assign(np.array(intake.splits), keys, ranks, intake.given, fractions)
         file = Path(scratch) / f"{WHOLE}.parquet"
         counts = {s: write_split(out, s, _chosen(file, splits == CODES[s]), columns) for s in SPLITS}

@@ -20,10 +20,10 @@ def cut_key(texts: tuple[str, ...], seed: int) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8, key=seed.to_bytes(8, "big")).digest(), "big")
 
 
-def _strata(groups: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """The answer that most rows of each group have, the first in the alphabet of equals; shape (groups,)."""
-    kinds = int(answers.max()) + 1
-    pairs, counts = np.unique(groups.astype(np.int64) * kinds + answers, return_counts=True)
+def _strata(groups: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """The stratum that most rows of each group are of, the first in the alphabet of equals; shape (groups,)."""
+    kinds = int(ranks.max()) + 1
+    pairs, counts = np.unique(groups.astype(np.int64) * kinds + ranks, return_counts=True)
     order = np.lexsort((pairs % kinds, -counts, pairs // kinds))
     _, first = np.unique(pairs[order] // kinds, return_index=True)
     return (pairs[order] % kinds)[first]
@@ -48,19 +48,19 @@ def _fill(members: list[int], sizes: np.ndarray, target: int, free: list[bool]) 
     return taken
 
 
-def cut(keys: np.ndarray, answers: np.ndarray, fractions: Mapping[Split, float]) -> np.ndarray:
-    """The code of the split of each row, stratified by answer; the same key is never on two sides.
+def cut(keys: np.ndarray, ranks: np.ndarray, fractions: Mapping[Split, float]) -> np.ndarray:
+    """The code of the split of each row, stratified; the same key is never on two sides.
 
     A row's side hangs on the keys alone, not on the order of the rows: in each stratum the groups of equal key lie in
     the order of their keys, `test` takes from the start, `validation` from the end, `train` is the middle.
 
     Args:
         keys: of `cut_key`, shape (rows,).
-        answers: rank of each row's answer, shape (rows,).
+        ranks: of each row's stratum, shape (rows,).
         fractions: of the rows, for the splits to cut off `train`.
     """
     _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
-    strata = _strata(groups, answers)
+    strata = _strata(groups, ranks)
     side = np.full(len(sizes), CODES["train"], dtype=np.uint8)
     free = [True] * len(sizes)
     by_stratum = np.argsort(strata, kind="stable")
@@ -78,14 +78,14 @@ def cut(keys: np.ndarray, answers: np.ndarray, fractions: Mapping[Split, float])
 
 
 def assign(
-    splits: np.ndarray, keys: np.ndarray, answers: np.ndarray, given: set[str], fractions: Mapping[Split, float]
+    splits: np.ndarray, keys: np.ndarray, ranks: np.ndarray, given: set[str], fractions: Mapping[Split, float]
 ) -> tuple[np.ndarray, list[Split]]:
     """The split of each row: the given one, or cut from train where the source does not give it; and which were cut.
 
     Args:
         splits: code of the split that the source gives each row, shape (rows,).
         keys: of `cut_key`, shape (rows,).
-        answers: rank of each row's answer, shape (rows,).
+        ranks: of each row's stratum, shape (rows,).
         given: the splits that the source gives, also one of which no row can be read.
         fractions: of the rows, for each split. Those of the splits to cut count beside that of `train` alone.
 
@@ -99,7 +99,7 @@ def assign(
         raise DataError(f"no row of the source is in train, only in {', '.join(sorted(given))}. Give it a train split.")
     if missing:
         whole = fractions["train"] + sum(fractions[split] for split in missing)
-        splits[pool] = cut(keys[pool], answers[pool], {split: fractions[split] / (whole or 1) for split in missing})
+        splits[pool] = cut(keys[pool], ranks[pool], {split: fractions[split] / (whole or 1) for split in missing})
     empty = [split for split in SPLITS if not (splits == CODES[split]).any()]
     if empty:
         raise DataError(

@@ -5,50 +5,19 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
-from serving.text import clean, count_stray
+from serving.text import CleanText, count_stray
 from stages.ingest.cut import CODES, cut_key
+from stages.ingest.values import Columns, as_text
 from stages.shared.errors import DataError
 from stages.shared.examples import Example
 from stages.sources import Row
-from stages.tasks import Task
+from stages.tasks import Task, texts_of
 
 _SHOWN = 10  # rejected rows that an error lists
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-
-
-def as_text(value: Any) -> str:
-    """A value of the source as text: 1 is `1`, true is `true`.
-
-    Raises:
-        ValueError: there is no value, or it is a list or an object.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None or value != value:  # NaN, as data frames write what is missing
-        raise ValueError("no value")
-    if isinstance(value, list | dict | bytes):
-        kind = {list: "a list", dict: "an object", bytes: "bytes"}[type(value)]
-        raise ValueError(f"{kind}, where a text should be")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def typed(value: Any, dtype: str) -> Any:
-    """A value as a column of the task holds it.
-
-    Raises:
-        ValueError: it cannot be one.
-    """
-    if dtype == "string":
-        return as_text(value)
-    if value is None:
-        raise ValueError("no value")
-    if dtype.startswith(("int", "uint")):
-        return int(value)
-    return float(value) if dtype.startswith("float") else value
 
 
 def content_id(example: Example, columns: Iterable[str]) -> str:
@@ -60,14 +29,13 @@ def content_id(example: Example, columns: Iterable[str]) -> str:
 class Intake:
     """Makes examples from rows, and keeps what the cut and the report need to know of them, a few bytes a row."""
 
-    def __init__(self, task: Task, label_names: dict[str, str], seed: int) -> None:
-        self.task, self.label_names, self.seed = task, label_names, seed
-        self.columns = sorted(task.COLUMNS)
+    def __init__(self, task: Task, columns: Columns, seed: int) -> None:
+        self.task, self.columns, self.seed = task, columns, seed
         self.rows = self.accepted = self.cleaned = self.stray = self.repeated = 0
         self.rejected: list[dict[str, str]] = []
         self.given: set[str] = set()
-        self.keys, self.splits, self.answers = array("Q"), array("B"), array("L")
-        self.answer_codes: dict[str, int] = {}
+        self.keys, self.splits, self.strata = array("Q"), array("B"), array("L")
+        self.stratum_codes: dict[str, int] = {}
         self._copies: Counter[int] = Counter()
         self._given_ids: set[bytes] = set()
 
@@ -87,27 +55,21 @@ class Intake:
             yield example
 
     def _example(self, row: Row) -> Example:
-        raw = {name: self._value(row, name) for name in self.columns}
+        raw = self.columns.of(row.values)
         given = self._given_id(row)
-        texts = self.task.texts(raw)
-        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in raw.items()}
-        named = {name: self.label_names.get(v, v) if isinstance(v, str) else v for name, v in stripped.items()}
-        example = self.task.with_texts(named, tuple(self._clean(text) for text in texts))
+        example = self.columns.with_clean_lists(self._clean(raw))
         example["id"] = given or self._own_id(example)
         return {**example, "source": row.place, "parent": "", "made_by": ""}
 
-    def _value(self, row: Row, name: str) -> Any:
-        try:
-            return typed(row.values[name], getattr(self.task.COLUMNS[name], "dtype", "list"))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{name}: {error}") from None
-
-    def _clean(self, text: str) -> str:
-        cleaned = clean(text)
-        if cleaned != text:
-            self.cleaned += 1
-            self.stray += count_stray(text)
-        return cleaned
+    def _clean(self, raw: Example) -> Example:
+        """The example with clean texts, and its spans where they lie in those."""
+        texts = [CleanText(text) for text in texts_of(self.task, raw)]
+        odd = [text for text in texts if text.text != text.given]
+        if not odd:
+            return raw
+        self.cleaned += len(odd)
+        self.stray += sum(count_stray(text.given) for text in odd)
+        return self.task.with_texts(raw, tuple(text.text for text in texts), [text.position for text in texts])
 
     def _given_id(self, row: Row) -> str | None:
         if "id" not in row.values:
@@ -123,7 +85,7 @@ class Intake:
         return given
 
     def _own_id(self, example: Example) -> str:
-        own = content_id(example, self.columns)
+        own = content_id(example, self.columns.names)
         self._copies[int(own, 16)] += 1
         copy = self._copies[int(own, 16)]
         self.repeated += copy > 1
@@ -131,16 +93,16 @@ class Intake:
 
     def _note(self, split: str, example: Example) -> None:
         self.accepted += 1
-        self.keys.append(cut_key(self.task.texts(example), self.seed))
+        self.keys.append(cut_key(tuple(example[name] for name in self.task.together), self.seed))
         self.splits.append(CODES[split])
-        answer = self.task.answer(example)
-        self.answers.append(self.answer_codes.setdefault(answer, len(self.answer_codes)))
+        stratum = self.task.stratum(example)
+        self.strata.append(self.stratum_codes.setdefault(stratum, len(self.stratum_codes)))
 
-    def answer_ranks(self) -> np.ndarray:
-        """For each row, the place of its answer among all answers in alphabetical order, shape (rows,)."""
-        ranks = {answer: rank for rank, answer in enumerate(sorted(self.answer_codes))}
-        rank_of_code = np.array([ranks[answer] for answer in self.answer_codes], dtype=np.int64)
-        return rank_of_code[np.asarray(self.answers, dtype=np.int64)]
+    def stratum_ranks(self) -> np.ndarray:
+        """For each row, the place of its stratum among all of them in alphabetical order, shape (rows,)."""
+        ranks = {stratum: rank for rank, stratum in enumerate(sorted(self.stratum_codes))}
+        rank_of_code = np.array([ranks[stratum] for stratum in self.stratum_codes], dtype=np.int64)
+        return rank_of_code[np.asarray(self.strata, dtype=np.int64)]
 
     def check(self, max_rejected_share: float) -> None:
         """Raise DataError when no row can be read, or more than this fraction cannot."""

@@ -17,7 +17,8 @@ class Row:
     Attributes:
         split: `train`, `validation` or `test` where the source gives splits, else "all".
         place: where the user finds the row, as `reviews.csv:57`.
-        values: name that the task asks for (`text`, `label`, `id` ...): the value, as text where the file has text.
+        values: name that the task asks for (`text`, `label`, `id` ...): the value, as text where the file has text;
+            `entities` as a list of {start, end (excluded), label}, `answers` of {text, start}.
         fault: why the row cannot be read, else None; `values` then holds what could be.
     """
 

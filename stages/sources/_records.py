@@ -1,4 +1,4 @@
-"""What the parts of the file source share: where a file lies and how it is read, one record, and its checks."""
+"""What sources share: where a file lies and how it is read, one record, its checks, and the row that it becomes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.shared.errors import DataError
+from stages.shared.errors import DataError, ParamsError
+from stages.shared.params import SPLITS, Split
 from stages.shared.plugins import nearest
+from stages.sources import Row
 
+_SPLIT_WORDS: dict[str, Split] = {  # as data sets call them
+    **{split: split for split in SPLITS},
+    **dict.fromkeys(("dev", "valid", "val"), "validation"),
+}
 _NOT_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -47,6 +53,17 @@ class Record(NamedTuple):
     fault: str | None = None
 
 
+def check_asked(columns: Mapping[str, str], wanted: Sequence[str], optional: Sequence[str]) -> None:
+    """Raise ParamsError unless `columns` names a column for each thing that the task wants, and for nothing unknown."""
+    where = "ingest.source.columns"
+    allowed = [*wanted, *optional]
+    wrong = [f"{where}: does not say which column is '{name}'." for name in wanted if name not in columns]
+    wrong += [f"{where}.{name}: not known.{nearest(name, allowed)}" for name in columns if name not in allowed]
+    if wrong:
+        needs = f"The task needs: {', '.join(wanted)}; possible too: {', '.join(optional)}."
+        raise ParamsError("\n".join([*wrong, needs]))
+
+
 def check_columns(name: str, available: Sequence[str], columns: Mapping[str, str], hint: str = "") -> None:
     """Raise DataError when a column is named twice or one that is needed is not there, with the nearest name."""
     named = [column for column in available if column]
@@ -57,6 +74,18 @@ def check_columns(name: str, available: Sequence[str], columns: Mapping[str, str
     if wrong:
         listed = ", ".join(f"'{column}'" for column in named[:50])
         raise DataError(f"{name}: {' '.join(wrong)} Columns of the file: {listed}.{hint} Name each column once.")
+
+
+def row_of(source: Input, split: str, record: Record) -> Row:
+    """The row that a record is; its column `split`, where it has one, tells the split."""
+    place, values, fault = f"{source.name}:{record.number}", record.values, record.fault
+    if "split" in values:
+        word = str(values["split"]).strip()
+        values = {name: value for name, value in values.items() if name != "split"}
+        split = _SPLIT_WORDS.get(word.lower(), split)
+        if split == "all" and not fault:
+            fault = f"split: '{word}' is none of {', '.join(_SPLIT_WORDS)}"
+    return Row(split, place, values, fault)
 
 
 def check_length(source: Input, record: Record) -> None:

@@ -1,6 +1,5 @@
 """JSON, JSON lines, Parquet, and lines that a regular expression takes apart."""
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ import pyarrow.parquet as pq
 
 from stages.shared.errors import DataError
 from stages.sources._bytes import seekable
-from stages.sources._encoding import Lines, narrow_blocks
-from stages.sources._records import Input, Record, check_columns, text_fault, too_long
+from stages.sources._encoding import Lines
+from stages.sources._json_stream import JsonStream
+from stages.sources._records import Input, Record, check_columns, text_fault
 
 _BATCH = 2_000  # rows of a Parquet file held at once
-_SPACES = re.compile(r"[ \t\r\n]*")  # what JSON calls white space
 
 
 def matched_lines(source: Input, pattern: str) -> Iterator[Record]:
@@ -81,100 +80,15 @@ def json_lines(source: Input) -> Iterator[Record]:
     objects.check()
 
 
-class _Array:
-    """The items of a JSON array, read from pieces of text, of which only what one item needs is kept."""
-
-    def __init__(self, source: Input) -> None:
-        self._source = source
-        self._pieces = self._decoded()
-        self._decoder = json.JSONDecoder()
-        self._text, self._at, self._line = "", 0, 1
-
-    def _decoded(self) -> Iterator[str]:
-        blocks, encoding = narrow_blocks(self._source)
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
-        offset = 0
-        for block in blocks:
-            try:
-                yield decoder.decode(block)
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{self._source.name}: is not {self._source.encoding}: {error.reason} near byte offset "
-                    f"{offset + error.start:,}. Set ingest.source.encoding to the file's own; JSON should be utf-8."
-                ) from None
-            offset += len(block)
-
-    def _more(self) -> bool:
-        piece = next(self._pieces, None)
-        if piece is None:
-            return False
-        self._line += self._text.count("\n", 0, self._at)
-        self._text = self._text[self._at :] + piece
-        self._at = 0
-        return True
-
-    def error(self, what: str, at: int | None = None) -> DataError:
-        """The error of a file that is no array of objects, at a place in the text held, by default the present one."""
-        at = self._at if at is None else at
-        line = self._line + self._text.count("\n", 0, at)
-        return DataError(
-            f"{self._source.name}:{line}: is no JSON array of objects: {what}. Mend the file, or set "
-            f"ingest.source.format: jsonl if each line is an object of its own."
-        )
-
-    def next_character(self) -> str:
-        """Skip white space and give the character after it without taking it; empty at the end of the file."""
-        while True:
-            space = _SPACES.match(self._text, self._at)
-            self._at = space.end() if space else self._at
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                return ""
-
-    def take(self, expected: str) -> str:
-        """Take the next character, which must be one of those expected."""
-        found = self.next_character()
-        if not found or found not in expected:
-            raise self.error(f"'{found}' where one of {' '.join(expected)} should be")
-        self._at += 1
-        return found
-
-    def value(self) -> Any:
-        """Take the next item."""
-        while True:
-            try:
-                item, end = self._decoder.raw_decode(self._text, self._at)
-            except RecursionError:
-                raise self.error("it is nested too deeply") from None
-            except ValueError as error:
-                if len(self._text) - self._at > self._source.max_line_bytes:
-                    raise too_long(self._source, str(self._line), "an item is too long, or is no JSON") from None
-                if not self._more():
-                    raise self.error(str(error).partition(": line")[0], getattr(error, "pos", self._at)) from None
-                continue
-            if end < len(self._text) or not self._more():  # a number may go on in the next piece
-                self._at = end
-                return item
-
-
 def json_array(source: Input) -> Iterator[Record]:
     """A record for each item of a file that is one JSON array; an item's place is its number, from 1."""
-    array, objects, number = _Array(source), _Objects(source), 0
-    if not array.next_character():
+    hint = "Mend the file, or set ingest.source.format: jsonl if each line is an object of its own."
+    stream, objects = JsonStream(source, "JSON array of objects", hint), _Objects(source)
+    if not stream.next_character():
         return
-    array.take("[")
-    if array.next_character() == "]":
-        array.take("]")
-        return
-    after = ","
-    while after == ",":
-        array.next_character()
-        number += 1
-        yield objects.record(f"item {number}", array.value())
-        after = array.take(",]")
-    if array.next_character():
-        raise array.error("text after its end")
+    for number, _ in enumerate(stream.items(), start=1):
+        yield objects.record(f"item {number}", stream.value())
+    stream.end()
     objects.check()
 
 

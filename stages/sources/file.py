@@ -1,4 +1,4 @@
-"""Rows from files: CSV, TSV, JSON, JSON lines, Parquet, or lines taken apart by a pattern; each may be gzipped.
+"""Rows from files: tables, JSON, CoNLL columns, SQuAD, parallel files, lines taken apart; each may be gzipped.
 
 One file holds all rows (splits are cut, or told by a column), or a folder holds a file for each split.
 """
@@ -7,36 +7,40 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from stages.shared.errors import DataError, MachineError, ParamsError
-from stages.shared.params import SPLITS, Split
+from stages.shared.errors import DataError, ParamsError
+from stages.shared.params import Split
 from stages.shared.plugins import nearest
 from stages.shared.sections import Choice
 from stages.sources import Row
-from stages.sources._records import Input, Record, check_length
+from stages.sources._answers import answers_from
+from stages.sources._conll import Conll, conll
+from stages.sources._parallel import parallel
+from stages.sources._places import parallel_files, whole_files
+from stages.sources._records import Input, Record, check_asked, check_length, row_of
 from stages.sources._separated import separated
+from stages.sources._spans import Ends, with_spans
+from stages.sources._squad import squad
 from stages.sources._structured import json_array, json_lines, matched_lines, parquet
-
-_OPTIONAL = ("id", "split")
-_SPLIT_WORDS: dict[str, Split] = {  # as data sets call them
-    **{split: split for split in SPLITS},
-    **dict.fromkeys(("dev", "valid", "val"), "validation"),
-}
 
 
 class Params(Choice):
+    """Options of the source; the bundled params.yaml says what each means."""
+
     name: Literal["file"]
     path: str = Field(min_length=1)
     files: dict[Split, str]
-    format: Literal["csv", "tsv", "json", "jsonl", "parquet", "lines"]
+    format: Literal["csv", "tsv", "json", "jsonl", "parquet", "lines", "conll", "squad", "parallel"]
     encoding: str
     header: Literal[True] | list[str]
     separator: str = Field(pattern=r'^[^"\r\n]$')
     quoting: Literal["double", "none"]
     pattern: str | None
+    conll: Conll | None
+    spans: Ends | None
     columns: dict[str, str] = Field(min_length=1)
     max_field_characters: int = Field(gt=0)
 
@@ -49,6 +53,14 @@ class Params(Choice):
             known = ["utf-8", "utf-16", "cp1252", "latin-1", "gb18030", "big5", "shift_jis", "euc_kr", "cp1251"]
             raise ValueError(f"no such encoding.{nearest(encoding, known)} Some are: {', '.join(known)}") from None
         return encoding
+
+    @model_validator(mode="after")
+    def _says_what_entities_are(self) -> Self:
+        if self.format == "conll" and self.conll is None:
+            raise ValueError("conll: format is conll, so it must say {scheme, token, tag, joiner}")
+        if "entities" in self.columns and self.format != "conll" and self.spans is None:
+            raise ValueError("spans: say exclusive, or inclusive where an entity's end is its last character")
+        return self
 
     @model_validator(mode="after")
     def _has_groups(self) -> Self:
@@ -64,56 +76,25 @@ class Params(Choice):
         return self
 
 
-def _check_columns_param(params: Params, wanted: tuple[str, ...]) -> None:
-    """Raise ParamsError unless `columns` names a column for each thing that the task wants, and for nothing else."""
-    where = "ingest.source.columns"
-    allowed = [*wanted, *_OPTIONAL]
-    wrong = [f"{where}: does not say which column is '{name}'." for name in wanted if name not in params.columns]
-    wrong += [f"{where}.{name}: not known.{nearest(name, allowed)}" for name in params.columns if name not in allowed]
-    if "split" in params.columns and params.files:
-        wrong.append(f"{where}.split: ingest.source.files tells the splits already. Leave out one of the two.")
-    if wrong:
-        raise ParamsError("\n".join([*wrong, f"The task needs: {', '.join(wanted)}; possible too: id, split."]))
+def _inputs(path: Path, params: Params) -> Iterator[tuple[str, Input, dict[str, Path]]]:
+    """Each split, or "all", with its file; and with the files of each ending where it has several."""
+    encoding = codecs.lookup(params.encoding).name.removesuffix("-sig")
+    if params.format == "parallel":
+        endings = list(dict.fromkeys(params.columns.values()))
+        for split, files in parallel_files(path, params.files, endings).items():
+            yield split, Input(files[endings[0]], params.columns, encoding, params.max_field_characters), files
+    else:
+        for split, file in whole_files(path, params.files).items():
+            yield split, Input(file, params.columns, encoding, params.max_field_characters), {}
 
 
-def _existing(path: Path) -> Path:
-    if path.is_file():
-        return path
-    there = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-    listed = f" Files there: {', '.join(there[:20])}." if there else f" There is no folder {path.parent} either."
-    raise MachineError(f"{path}: no such file.{nearest(path.name, there)}{listed} Set ingest.source.path and files.")
-
-
-def _files(path: Path, params: Params) -> dict[str, Path]:
-    """Split, or "all": its file.
-
-    Raises:
-        ParamsError: `path` and `files` do not go together. MachineError: a file is missing.
-    """
-    if not path.is_dir():
-        _existing(path)
-        if params.files:
-            raise ParamsError(f"ingest.source.files: {path} is a file, so files must be {{}}. Name its folder in path.")
-        return {"all": path}
-    if not params.files:
-        there = ", ".join(sorted(entry.name for entry in path.iterdir())[:20])
-        raise ParamsError(
-            f"ingest.source.files: {path} is a folder: say which file is which split, "
-            f"as {{train: train.csv, test: test.csv}}. It holds: {there}."
-        )
-    files: dict[str, Path] = {split: path / params.files[split] for split in SPLITS if split in params.files}
-    outside = [name for name in params.files.values() if not (path / name).resolve().is_relative_to(path.resolve())]
-    if outside:
-        raise ParamsError(f"ingest.source.files: {', '.join(outside)}: lies outside {path}, which DVC watches.")
-    return {split: _existing(file) for split, file in files.items()}
-
-
-def _records(source: Input, params: Params) -> Iterator[Record]:
+def _records(source: Input, files: dict[str, Path], params: Params) -> Iterator[Record]:
+    quoted = params.quoting == "double"
     match params.format:
         case "csv":
-            return separated(source, params.header, params.separator, params.quoting == "double")
+            return separated(source, params.header, params.separator, quoted)
         case "tsv":
-            return separated(source, params.header, "\t", params.quoting == "double")
+            return separated(source, params.header, "\t", quoted)
         case "json":
             return json_array(source)
         case "jsonl":
@@ -122,17 +103,25 @@ def _records(source: Input, params: Params) -> Iterator[Record]:
             return parquet(source)
         case "lines":
             return matched_lines(source, params.pattern or "")
+        case "conll":
+            return conll(source, cast(Conll, params.conll))
+        case "squad":
+            return squad(source)
+        case "parallel":
+            return parallel(source, files)
 
 
-def _row(source: Input, split: str, record: Record) -> Row:
-    place, values, fault = f"{source.name}:{record.number}", record.values, record.fault
-    if "split" in values:
-        word = str(values["split"]).strip()
-        values = {name: value for name, value in values.items() if name != "split"}
-        split = _SPLIT_WORDS.get(word.lower(), split)
-        if split == "all" and not fault:
-            fault = f"split: '{word}' is none of {', '.join(_SPLIT_WORDS)}"
-    return Row(split, place, values, fault)
+def _in_one_form(record: Record, ends: Ends | None) -> Record:
+    """The record with entities and answers as a task has them, whatever the file's form."""
+    values = record.values
+    try:
+        if ends and not record.fault:
+            values = with_spans(values, ends)
+        if "answers" in values and not record.fault:
+            values = {**values, "answers": answers_from(values["answers"])}
+    except ValueError as error:
+        return record._replace(fault=str(error))
+    return record._replace(values=values) if values is not record.values else record
 
 
 def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
@@ -143,14 +132,16 @@ def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
         DataError: a file is empty, is in another encoding or format, changes meanwhile, has wrong columns or a
             field over the limit.
     """
-    _check_columns_param(params, wanted)
-    encoding = codecs.lookup(params.encoding).name.removesuffix("-sig")
-    for split, file in _files(path, params).items():
-        source = Input(file, params.columns, encoding, params.max_field_characters)
+    check_asked(params.columns, wanted, ("id", "split"))
+    if "split" in params.columns and params.files:
+        where = "ingest.source.columns.split"
+        raise ParamsError(f"{where}: ingest.source.files tells the splits already. Leave out one of the two.")
+    ends = params.spans if "entities" in params.columns and params.format != "conll" else None
+    for split, source, files in _inputs(path, params):
         count = 0
-        for record in _records(source, params):
+        for record in _records(source, files, params):
             count += 1
             check_length(source, record)
-            yield _row(source, split, record)
+            yield row_of(source, split, _in_one_form(record, ends))
         if not count:
-            raise DataError(f"{file.name}: holds no rows. Check ingest.source.path, or fill the file.")
+            raise DataError(f"{source.name}: holds no rows. Check ingest.source.path, or fill the file.")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from datasets import ClassLabel, IterableDataset, load_dataset, load_dataset_builder
+from datasets import ClassLabel, IterableDataset, List, load_dataset, load_dataset_builder
 from pydantic import Field, model_validator
 
 from stages.shared.errors import DataError, MachineError, ParamsError
@@ -16,7 +16,9 @@ from stages.shared.params import SPLITS, Split
 from stages.shared.plugins import nearest
 from stages.shared.sections import Choice
 from stages.sources import Row
-from stages.sources._records import check_columns, text_fault
+from stages.sources._answers import answers_from
+from stages.sources._conll import Tags, WrongTag, text_and_entities
+from stages.sources._records import check_asked, check_columns, text_fault
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -24,7 +26,8 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 class Params(Choice):
     """Options of the source: which data set, at which commit, and what its splits and columns are called.
 
-    `path` is what DVC watches: the local folder, or `stages/sources/hub.py` for a data set that its commit pins.
+    `path` is what DVC watches: the local folder, or `stages/sources/hub.py` for a data set that its commit pins. Where
+    `text` is a list of tokens and `entities` one of their tags, `tags` says how they are read; else it is null.
     """
 
     name: Literal["hub"]
@@ -33,6 +36,7 @@ class Params(Choice):
     config: str | None
     revision: str | None
     splits: dict[Split, str] = Field(min_length=1)
+    tags: Tags | None
     columns: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -79,10 +83,29 @@ def _open(params: Params) -> dict[str, IterableDataset]:
 
 
 def _plain(value: Any, feature: Any) -> Any:
-    """A value as a file would have it: the name of a class, not its number."""
+    """A value as a file would have it: the name of a class, not its number, also in lists."""
+    if isinstance(feature, List) and isinstance(value, list):
+        return [_plain(item, feature.feature) for item in value]
     if isinstance(feature, ClassLabel) and isinstance(value, int):
         return feature.int2str(value) if 0 <= value < feature.num_classes else None
     return value
+
+
+def _in_one_form(values: dict[str, Any], tags: Tags | None) -> dict[str, Any]:
+    """The values with entities and answers as a task has them.
+
+    Raises:
+        ValueError: a tag is wrong, or answers are none.
+    """
+    if tags and "entities" in values:
+        tokens, given = values["text"], values["entities"]
+        if not isinstance(tokens, list) or not isinstance(given, list) or len(tokens) != len(given):
+            raise ValueError("text and entities: are no lists of as many tokens as tags (see ingest.source.tags)")
+        try:
+            return {**values, **text_and_entities(tokens, list(map(str, given)), tags.scheme, tags.joiner)}
+        except WrongTag as error:
+            raise ValueError(f"token {error.index + 1}: {error}") from None
+    return {**values, "answers": answers_from(values["answers"])} if "answers" in values else values
 
 
 def _rows(split: str, name: str, rows: IterableDataset, params: Params) -> Iterator[Row]:
@@ -91,7 +114,12 @@ def _rows(split: str, name: str, rows: IterableDataset, params: Params) -> Itera
         if number == 1:
             check_columns(f"{params.dataset}, split '{name}'", list(item), params.columns)
         values = {wanted: _plain(item.get(column), kinds.get(column)) for wanted, column in params.columns.items()}
-        yield Row(split, f"{Path(params.dataset).name}@{name}:row {number}", values, text_fault(values, "utf-8"))
+        fault = text_fault(values, "utf-8")
+        try:
+            values = _in_one_form(values, params.tags)
+        except ValueError as error:
+            fault = fault or str(error)
+        yield Row(split, f"{Path(params.dataset).name}@{name}:row {number}", values, fault)
     if not number:
         raise DataError(f"{params.dataset}: the split '{name}' holds no rows. Name another in ingest.source.splits.")
 
@@ -115,11 +143,7 @@ def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
         ParamsError: `columns` or `splits` name what is not there. MachineError: the hub cannot be reached.
         DataError: the data set has other columns, or cannot be read.
     """
-    wrong = [f"ingest.source.columns: does not say which column is '{n}'." for n in wanted if n not in params.columns]
-    known = [*wanted, "id"]
-    wrong += [f"ingest.source.columns.{n}: not known.{nearest(n, known)}" for n in params.columns if n not in known]
-    if wrong:
-        raise ParamsError("\n".join([*wrong, f"The task needs: {', '.join(wanted)}; possible too: id."]))
+    check_asked(params.columns, wanted, ("id",))
     opened = _open(params)
     wrong = [
         f"ingest.source.splits.{split}: no split '{name}' in {params.dataset}.{nearest(name, list(opened))} "

@@ -21,6 +21,8 @@ OPTIONS: dict[str, Any] = {
     "separator": ",",
     "quoting": "double",
     "pattern": None,
+    "conll": None,
+    "spans": None,
     "columns": {"text": "text", "label": "label"},
     "max_field_characters": 100,
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from pydantic import ValidationError
 
 from stages.shared.errors import DataError, ParamsError
@@ -38,7 +38,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def params_of(folder: Path, **options: Any) -> Params:
     raw = {"name": "hub", "path": str(folder), "dataset": str(folder), "config": None, "revision": None}
-    return Params.model_validate(raw | {"splits": {"train": "train"}, "columns": COLUMNS} | options)
+    return Params.model_validate(raw | {"splits": {"train": "train"}, "tags": None, "columns": COLUMNS} | options)
 
 
 def rows_of(folder: Path, **options: Any) -> list[Row]:
@@ -60,6 +60,38 @@ def test_splits_and_columns_have_the_names_of_the_task(folder: Path) -> None:
 
 def test_words_for_nothing_are_text(words: Path) -> None:
     assert [row.values for row in rows_of(words)] == [{"text": "null", "label": "NA"}, {"text": "None", "label": "nan"}]
+
+
+def test_nested_columns_come_as_a_task_has_them(tmp_path: Path) -> None:
+    names = ClassLabel(names=["O", "B-PER", "I-PER"])
+    kinds = Features(
+        {
+            "tokens": List(Value("string")),
+            "tags": List(names),
+            "moods": List(ClassLabel(names=["low", "high"])),
+            "answers": {"text": List(Value("string")), "answer_start": List(Value("int32"))},
+        }
+    )
+    rows = {
+        "tokens": [["Bo", "Mill", "met", "us"], ["Bo", "Mill"], ["us"]],
+        "tags": [[1, 2, 0, 0], [0, 2], [0, 0]],
+        "moods": [[0, 1], [], [1]],
+        "answers": [{"text": ["us"], "answer_start": [12]}, {"text": [], "answer_start": []}, None],
+    }
+    Dataset.from_dict(rows, features=kinds).to_parquet(tmp_path / "train.parquet")
+    columns = {"text": "tokens", "entities": "tags", "label": "moods"}
+    params = params_of(tmp_path, columns=columns, tags={"scheme": "IOB2", "joiner": " "})
+    first, second, third = read(tmp_path, params, tuple(columns))
+    assert first.values == {
+        "text": "Bo Mill met us",
+        "entities": [{"start": 0, "end": 7, "label": "PER"}],
+        "label": ["low", "high"],
+    }
+    assert second.fault == "token 2: tag 'I-PER' may not follow 'O' in IOB2"
+    assert str(third.fault).startswith("text and entities: are no lists of as many tokens as tags")
+    params = params_of(tmp_path, columns={"answers": "answers"})
+    answers = [row.values["answers"] for row in read(tmp_path, params, ("answers",))]
+    assert answers == [[{"text": "us", "start": 12}], [], []]
 
 
 def test_what_the_data_set_lacks_is_named(words: Path) -> None:
@@ -92,7 +124,7 @@ from pathlib import Path
 from stages.shared.errors import MachineError
 from stages.sources.hub import Params, read
 params = Params(name="hub", path="here", dataset="owner/reviews", config=None, revision="0" * 40,
-                splits={"train": "train"}, columns={"text": "text", "label": "label"})
+                splits={"train": "train"}, tags=None, columns={"text": "text", "label": "label"})
 try:
     list(read(Path("here"), params, ("text", "label")))
 except MachineError as error:

@@ -15,12 +15,14 @@ import pytest
 from serving.text import matching_key
 from stages.ingest import ingest
 from stages.ingest.intake import Intake
+from stages.ingest.values import Columns
+from stages.shared import plugins
 from stages.shared.errors import DataError
 from stages.shared.outcome import Outcome
 from stages.shared.params import SPLITS, Ingest, Params
 from stages.shared.sections import concrete
 from stages.sources import Row
-from stages.tasks import Task, classification
+from stages.tasks import task_of
 
 FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 SOURCE: dict[str, Any] = {
@@ -32,20 +34,35 @@ SOURCE: dict[str, Any] = {
     "separator": ",",
     "quoting": "double",
     "pattern": None,
+    "conll": None,
+    "spans": None,
     "columns": {"text": "text", "label": "label"},
     "max_field_characters": 1000,
 }
 LABELS = ["negative"] * 2 + ["neutral"] * 3 + ["positive"] * 5
 ROWS = [(f"This is review number {number}.", LABELS[number % 10]) for number in range(200)]
 
+TEXTS = {"max_tokens": 64, "long_texts": "head", "overlap": 0, "head": None, "head_from_packages": False}
+TASK = {"name": "classification", "labels": ["negative", "neutral", "positive"], "multi_label": False}
+
 Split = dict[str, list[dict[str, Any]]]
 
 
+def task_params(task: dict[str, Any]) -> Any:
+    return plugins.load("tasks", task["name"]).Params.model_validate(task | TEXTS)
+
+
 def params_for(path: Path, seed: int = 13, source: dict[str, Any] | None = None, **options: Any) -> Params:
-    raw = {"label_names": {}, "splits": FRACTIONS, "max_rejected_share": 0.01} | options
+    task = task_params(options.pop("task", TASK))
+    raw = {"label_names": {}, "label_separator": None, "splits": FRACTIONS, "max_rejected_share": 0.01} | options
     raw["source"] = SOURCE | {"path": str(path)} | (source or {})
     section = concrete(Ingest, raw).model_validate(raw)
-    return cast(Params, SimpleNamespace(seed=seed, task=SimpleNamespace(name="classification"), ingest=section))
+    return cast(Params, SimpleNamespace(seed=seed, task=task, ingest=section))
+
+
+def intake_for(seed: int = 1) -> Intake:
+    task = task_of(task_params(TASK))
+    return Intake(task, Columns(task.columns, task.texts, {}, None), seed)
 
 
 def write_rows(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text", "label")) -> Path:
@@ -99,7 +116,7 @@ def test_every_row_is_written_or_rejected(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_row_that_goes_astray_is_noticed() -> None:
-    intake = Intake(cast(Task, classification), {}, 1)
+    intake = intake_for()
     list(intake.examples([Row("all", "x:1", {"text": "a", "label": "b"})]))
     intake.rows += 1
     with pytest.raises(RuntimeError, match="one went astray"):
@@ -279,7 +296,7 @@ def test_without_train_or_with_too_few_rows_it_is_an_error(run: Run, tmp_path: P
 
 def test_rows_stream(tmp_path: Path) -> None:
     """A row is let go before the next is read: nothing holds on to rows."""
-    intake = Intake(cast(Task, classification), {}, 1)
+    intake = intake_for()
     row = Row("all", "x:1", {"text": "a", "label": "b"})
 
     def rows() -> Iterator[Row]:

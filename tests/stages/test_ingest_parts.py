@@ -1,36 +1,8 @@
-"""Parts of the ingest stage: values as text, and the cut of splits from keys alone."""
-
-from typing import Any
+"""The cut of splits, from keys alone."""
 
 import numpy as np
-import pytest
 
 from stages.ingest.cut import CODES, cut, cut_key
-from stages.ingest.intake import as_text, typed
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [("a", "a"), (1, "1"), (1.5, "1.5"), (True, "true"), (False, "false"), ("null", "null")]
-)
-def test_values_become_text(value: Any, expected: str) -> None:
-    assert as_text(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [(None, "no value"), (float("nan"), "no value"), ([1], "a list, where"), ({}, "an object, where")],
-)
-def test_what_is_no_text_is_refused(value: Any, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
-        as_text(value)
-
-
-def test_values_have_the_type_of_their_column() -> None:
-    assert typed("3", "int64") == 3
-    assert typed("0.5", "float32") == 0.5
-    assert typed([1, 2], "list") == [1, 2]
-    with pytest.raises(ValueError, match="invalid literal"):
-        typed("three", "int32")
 
 
 def fractions_of(codes: np.ndarray) -> tuple[float, float]:
