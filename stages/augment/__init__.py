@@ -1,7 +1,7 @@
 """Add paraphrased copies of training rows: synonyms, and a translation there and back.
 
 in    validated/train.parquet, validation.parquet   one Example per row; the test split is not read
-out   train.parquet                                 the rows, then their copies: parent, made_by and label of the parent
+out   train.parquet                                 the rows, then their copies, each with its parent's expected answer
       validation.parquet                            the same rows
 """
 
@@ -18,20 +18,34 @@ from stages.augment.back_translation import back_translated
 from stages.augment.copies import Copy, Known, check_parents
 from stages.augment.synonyms import with_synonyms
 from stages.shared import plugins
-from stages.shared.errors import TemperError
+from stages.shared.errors import ParamsError, TemperError
 from stages.shared.examples import Example, features, read_split, write_split
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
+from stages.tasks import task_of
 
 
 def check(params: Params) -> None:
-    """Raise one error that names all that is missing: thesaurus, translator. What is turned off is not needed."""
+    """Raise one error that names all that is missing or impossible. What is turned off is not needed.
+
+    Raises:
+        ParamsError: the task has no text that a translation may replace.
+        MachineError: thesaurus or translator are missing.
+    """
     wanted = []
     if params.augment.synonyms.copies:
         wanted.append(("thesauri", params.augment.synonyms.thesaurus))
     if params.augment.back_translation.copies:
         wanted.append(("translators", params.augment.back_translation.translator))
     problems: list[TemperError] = []
+    if params.augment.back_translation.copies and not task_of(params.task).paraphrased:
+        problems.append(
+            ParamsError(
+                f"augment.back_translation.copies: {params.augment.back_translation.copies}: the task "
+                f"'{params.task.name}' has no text that a translation could replace, as what is expected hangs on the "
+                f"very words. Set augment.back_translation.copies to 0; synonyms are possible."
+            )
+        )
     for folder, choice in wanted:
         try:
             plugins.load(folder, choice.name).check(choice)
@@ -49,7 +63,7 @@ def augment(validated: Path, out: Path, params: Params) -> Outcome:
         DataError: a training row stands in the validation split too, or an id stands twice.
     """
     check(params)
-    task = plugins.load("tasks", params.task.name)
+    task = task_of(params.task)
     train, validation = read_split(validated, "train"), read_split(validated, "validation")
     known = Known(task)
     known.learn(train, "duplicate")
@@ -59,7 +73,7 @@ def augment(validated: Path, out: Path, params: Params) -> Outcome:
         tally.timed("synonyms", known.sifted(with_synonyms(train, task, params))),
         tally.timed("back_translation", known.sifted(back_translated(train, task, params, tally.timings))),
     )
-    columns = features(task.COLUMNS)
+    columns = features(task.columns)
     write_split(out, "train", chain(train, tally.kept(copies)), columns)
     write_split(out, "validation", validation, columns)
     written = read_table(out / "train.parquet", columns=["id", "parent"]).to_pylist()

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from serving.text import clean
-from stages.augment.copies import WORD, Copy, copy_of, random_of
+from stages.augment.copies import WORD, Change, Copy, copy_of, random_of
 from stages.shared import plugins
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
@@ -15,7 +15,7 @@ from stages.shared.params import Params
 from stages.shared.progress import Progress
 from stages.shared.translation_cache import TranslationCache
 from stages.shared.workspace import state_folder
-from stages.tasks import Task
+from stages.tasks import Task, texts_of
 
 _PIECE = 256  # rows between two writes to the cache: what a killed run loses at most
 _LONG_ENOUGH = 4  # letters from which a word that two languages share is likely to be left untranslated
@@ -43,10 +43,13 @@ def back_translated(train: Any, task: Task, params: Params, timings: Metrics) ->
     ):
         for start in range(0, len(rows), _PIECE):
             parents = [train[row] for row in rows[start : start + _PIECE]]
-            for parent, texts, middle in _there_and_back(parents, task, cache, translator, chosen.translator):
-                example = copy_of(parent, task, texts, "bt", made_by)
-                fault = fault_of(task.texts(parent), middle, texts, chosen.min_kept_share)
-                yield parent, Copy(example, 1 - kept_share(task.texts(parent), texts), fault)
+            numbers = [chosen_text(parent, task, params.seed) for parent in parents]
+            texts = [texts_of(task, parent)[number] for parent, number in zip(parents, numbers, strict=True)]
+            middle, back = _there_and_back(texts, cache, translator, chosen.translator)
+            for parent, number, text, between, new in zip(parents, numbers, texts, middle, back, strict=True):
+                copy = copy_of(parent, task, Change(number, new, _nowhere), "bt", made_by)
+                changed = 1 - kept_share(*("\n".join(texts_of(task, row)) for row in (parent, copy)))
+                yield parent, Copy(copy, changed, fault_of(text, between, new, chosen.min_kept_share))
             progress.advance(len(parents))
     timings["back_translation.cached"] = float(cache.hits)
     timings["back_translation.translated"] = float(cache.misses)
@@ -57,19 +60,23 @@ def is_chosen(example: Example, share: float, seed: int) -> bool:
     return random_of(seed, example, "back_translation").random() < share
 
 
+def chosen_text(example: Example, task: Task, seed: int) -> int:
+    """The number of the text of a row that is translated: one of those that may be paraphrased."""
+    name = random_of(seed, example, "back_translation text").choice(task.paraphrased)
+    return task.texts.index(name)
+
+
+def _nowhere(position: int) -> int:
+    raise RuntimeError(f"position {position} is asked of a text that was replaced as a whole")
+
+
 def _there_and_back(
-    parents: list[Example], task: Task, cache: TranslationCache, translator: Any, options: Any
-) -> Iterator[tuple[Example, tuple[str, ...], tuple[str, ...]]]:
-    """Each row with its texts when they have come back, and as they were in the other language."""
-    texts = [text for parent in parents for text in task.texts(parent)]
+    texts: list[str], cache: TranslationCache, translator: Any, options: Any
+) -> tuple[list[str], list[str]]:
+    """The texts as they are in the other language, and when they have come back."""
     middle = cache.translated(texts, "there", lambda missing: translator.translate(missing, "there", options))
     back = cache.translated(middle, "back", lambda missing: translator.translate(missing, "back", options))
-    start = 0
-    for parent in parents:
-        end = start + len(task.texts(parent))
-        pairs = zip(texts[start:end], back[start:end], strict=True)
-        yield parent, tuple(with_case_of(clean(new), old) for old, new in pairs), tuple(middle[start:end])
-        start = end
+    return middle, [with_case_of(clean(new), old) for old, new in zip(texts, back, strict=True)]
 
 
 def with_case_of(text: str, original: str) -> str:
@@ -86,25 +93,22 @@ def with_case_of(text: str, original: str) -> str:
     return WORD.sub(cased, text)
 
 
-def fault_of(
-    texts: tuple[str, ...], middle: tuple[str, ...], back: tuple[str, ...], min_kept_share: float
-) -> str | None:
-    """Why a back-translation is no paraphrase of the texts, as one word for the metrics, else None."""
-    before, after = "\n".join(texts), "\n".join(back)
-    if any(bool(old) != bool(new) for old, new in zip(texts, back, strict=True)):
+def fault_of(text: str, middle: str, back: str, min_kept_share: float) -> str | None:
+    """Why a back-translation is no paraphrase of the text, as one word for the metrics, else None."""
+    if bool(text) != bool(back):
         return "empty"
-    if len(_NEGATION.findall(before)) != len(_NEGATION.findall(after)):
+    if len(_NEGATION.findall(text)) != len(_NEGATION.findall(back)):
         return "negation"
-    if sorted(_NUMBER.findall(before)) != sorted(_NUMBER.findall(after)):
+    if sorted(_NUMBER.findall(text)) != sorted(_NUMBER.findall(back)):
         return "number"
-    if _long_words(after) & _long_words("\n".join(middle)) - _long_words(before):
+    if _long_words(back) & _long_words(middle) - _long_words(text):
         return "left_foreign"
-    return "too_different" if kept_share(texts, back) < min_kept_share else None
+    return "too_different" if kept_share(text, back) < min_kept_share else None
 
 
-def kept_share(texts: tuple[str, ...], back: tuple[str, ...]) -> float:
-    """The fraction of the words of the texts that came back, in any order; 1 where there were none."""
-    before, after = (Counter(WORD.findall("\n".join(side).lower())) for side in (texts, back))
+def kept_share(text: str, back: str) -> float:
+    """The fraction of the words of a text that came back, in any order; 1 where there were none."""
+    before, after = (Counter(WORD.findall(side.lower())) for side in (text, back))
     return (before & after).total() / before.total() if before else 1.0
 
 

@@ -1,15 +1,16 @@
-"""A copy of a training row: what it is, when it is no use, and that it stays on the training side."""
+"""A copy of a training row: what it is, where its spans lie, when it is no use, that it stays on the training side."""
 
 import hashlib
 import random
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from serving.text import matching_key
 from stages.shared.errors import DataError
 from stages.shared.examples import Example
-from stages.tasks import Task
+from stages.tasks import Move, Span, Task, texts_of
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -29,10 +30,80 @@ class Copy:
     fault: str | None = None
 
 
-def copy_of(parent: Example, task: Task, texts: tuple[str, ...], suffix: str, made_by: str) -> Example:
-    """The row with other texts, an id made of its parent's, and how it was made; the rest is the parent's."""
-    copy = task.with_texts(parent, texts)
+@dataclass(frozen=True)
+class Edit:
+    """A piece of a text, from `start` to before `end`, and what stands there instead."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another wording of one of an example's texts: which one, its new text, and where its positions lie in that."""
+
+    number: int
+    text: str
+    move: Move
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """The text with the edits, which are in its order and do not overlap."""
+    kept = [0, *(edit.end for edit in edits)]
+    pieces = [text[start : edit.start] + edit.text for start, edit in zip(kept, edits, strict=False)]
+    return "".join(pieces) + text[kept[-1] :]
+
+
+def moved_by(edits: Sequence[Edit]) -> Move:
+    """Where a position lies after the edits, which are in order; what lies within one has no place afterwards.
+
+    The start of an edit stays its start and the end of an edit its end, so that a span beside it keeps its bounds.
+    """
+    ends = [edit.end for edit in edits]
+    shifts = [0]
+    for edit in edits:
+        shifts.append(shifts[-1] + len(edit.text) - (edit.end - edit.start))
+
+    def move(position: int) -> int:
+        before = bisect_right(ends, position)
+        if before < len(edits) and edits[before].start < position:
+            raise RuntimeError(f"position {position} lies within what was replaced, {edits[before]}")
+        return position + shifts[before]
+
+    return move
+
+
+def _stays(position: int) -> int:
+    """Where a position lies in a text that is the same as before."""
+    return position
+
+
+def copy_of(parent: Example, task: Task, change: Change, suffix: str, made_by: str) -> Example:
+    """The row with one text changed, an id made of its parent's, and how it was made; the rest is the parent's.
+
+    Raises:
+        RuntimeError: what must not be touched, such as a labelled span, is not the same as in the parent.
+    """
+    texts = list(texts_of(task, parent))
+    moves: list[Move] = [_stays for _ in texts]
+    texts[change.number], moves[change.number] = change.text, change.move
+    copy = task.with_texts(parent, tuple(texts), moves)
+    before, after = _fixed(task, parent), _fixed(task, copy)
+    if before != after:
+        raise RuntimeError(f"'{parent['id']}': a copy by {made_by} has {after} where the row has {before}")
     return {**copy, "id": f"{parent['id']}+{suffix}", "parent": parent["id"], "made_by": made_by}
+
+
+def _fixed(task: Task, example: Example) -> list[list[str]]:
+    """What stands in each span that augmentation must not touch, by text."""
+    both = zip(texts_of(task, example), task.fixed_spans(example), strict=True)
+    return [[text[start:end] for start, end in spans] for text, spans in both]
+
+
+def overlaps(start: int, end: int, spans: Iterable[Span]) -> bool:
+    """Whether a piece of a text shares a character with one of the spans."""
+    return any(start < other_end and other_start < end for other_start, other_end in spans)
 
 
 def random_of(seed: int, example: Example, purpose: str) -> random.Random:
@@ -65,7 +136,7 @@ class Known:
             yield replace(copy, fault=fault)
 
     def _key(self, example: Example) -> bytes:
-        texts = "\0".join(matching_key(text) for text in self._task.texts(example))
+        texts = "\0".join(matching_key(text) for text in texts_of(self._task, example))
         return hashlib.blake2b(texts.encode(), digest_size=16).digest()
 
 

@@ -1,17 +1,17 @@
-"""Copies in which some words are replaced by synonyms; words that may carry the answer, names and numbers stay."""
+"""Copies in which some words are replaced by synonyms; what carries the answer, names and numbers stay."""
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.augment.copies import WORD, Copy, copy_of, random_of
+from stages.augment.copies import WORD, Change, Copy, Edit, copy_of, edited, moved_by, overlaps, random_of
 from stages.shared import plugins
 from stages.shared.examples import Example
 from stages.shared.params import Params
 from stages.shared.progress import Progress
-from stages.tasks import Task
+from stages.tasks import Span, Task, texts_of
 from stages.thesauri import Thesaurus
 
 _NO_PROSE = re.compile(r"[@#/\\_=<>{}|~^*\d]|\w\.\w")  # in an address, a tag, a code, a number with its unit
@@ -22,71 +22,64 @@ _WEIGHTS = (4, 2, 1)  # of the best, the second and the third synonym
 
 @dataclass(frozen=True)
 class Place:
-    """A word that may be replaced: of which text, from which character to which, by what."""
+    """A word that may be replaced: from which character to which, and by what."""
 
-    text: int
     start: int
     end: int
     choices: list[str]
 
 
 def with_synonyms(train: Any, task: Task, params: Params) -> Iterator[tuple[Example, Copy]]:
-    """Each training row with each of its copies, as many as the parameters say."""
+    """Each training row with each of its copies, as many as the parameters say; a copy has one of its texts changed."""
     chosen = params.augment.synonyms
     if not chosen.copies:
         return
     thesaurus = plugins.load("thesauri", chosen.thesaurus.name).open_thesaurus(chosen.thesaurus)
     protected = task.protected_words()
+    made_by = f"synonyms:{chosen.thesaurus.name}"
     with Progress("synonyms", len(train)) as progress:
         for example in train:
-            texts = task.texts(example)
-            places = [p for i, text in enumerate(texts) for p in replaceable(i, text, thesaurus, protected)]
+            texts, fixed = texts_of(task, example), task.fixed_spans(example)
+            by_text = [replaceable(text, thesaurus, protected, spans) for text, spans in zip(texts, fixed, strict=True)]
             words = sum(len(WORD.findall(text)) for text in texts)
             for number in range(1, chosen.copies + 1):
-                randomness = random_of(params.seed, example, f"synonyms {number}")
-                picked = pick(places, chosen.rate, randomness)
-                made = copy_of(
-                    example,
-                    task,
-                    replaced(texts, picked, randomness),
-                    f"syn{number}",
-                    f"synonyms:{chosen.thesaurus.name}",
-                )
-                yield example, Copy(made, len(picked) / max(words, 1), None if picked else "nothing_to_replace")
+                purpose = f"synonyms {number}"
+                which = _chosen_text(by_text, random_of(params.seed, example, f"{purpose} text"))
+                edits = picked(by_text[which], chosen.rate, random_of(params.seed, example, purpose))
+                change = Change(which, edited(texts[which], edits), moved_by(edits))
+                made = copy_of(example, task, change, f"syn{number}", made_by)
+                yield example, Copy(made, len(edits) / max(words, 1), None if edits else "nothing_to_replace")
             progress.advance(1)
 
 
-def replaceable(number: int, text: str, thesaurus: Thesaurus, protected: frozenset[str]) -> list[Place]:
-    """The words of a text for which the thesaurus has another, and that may be replaced."""
+def _chosen_text(by_text: list[list[Place]], randomness: random.Random) -> int:
+    """One of the texts that have places, by its number; the first where none has."""
+    return randomness.choice([number for number, places in enumerate(by_text) if places] or [0])
+
+
+def replaceable(text: str, thesaurus: Thesaurus, protected: frozenset[str], fixed: Sequence[Span]) -> list[Place]:
+    """The words of a text for which the thesaurus has another, and that may be replaced: none that touches `fixed`."""
     words = list(WORD.finditer(text))
     places = []
     for index, match in enumerate(words):
         word = match.group()
-        if word.lower() in protected or not _may_change(text, match):
+        if word.lower() in protected or overlaps(*match.span(), fixed) or not _may_change(text, match):
             continue
         before, after = _neighbours(text, words, index)
         choices = thesaurus.synonyms(word.lower(), before, after)[: len(_WEIGHTS)]
         choices = [choice for choice in choices if choice not in protected]
         if choices:
             cased = [choice if word.islower() else choice.capitalize() for choice in choices]
-            places.append(Place(number, match.start(), match.end(), cased))
+            places.append(Place(match.start(), match.end(), cased))
     return places
 
 
-def pick(places: list[Place], rate: float, randomness: random.Random) -> list[Place]:
-    """That fraction of the places, at least one where there is one, in the order of the text."""
+def picked(places: list[Place], rate: float, randomness: random.Random) -> list[Edit]:
+    """A synonym, mostly the best, for that fraction of the places, at least one if there are any; in their order."""
     count = min(len(places), max(1, round(rate * len(places))))
-    return [places[i] for i in sorted(randomness.sample(range(len(places)), count))]
-
-
-def replaced(texts: tuple[str, ...], places: list[Place], randomness: random.Random) -> tuple[str, ...]:
-    """The texts with a synonym at each place: mostly the best one."""
-    changed = list(texts)
-    choices = [randomness.choices(p.choices, _WEIGHTS[: len(p.choices)])[0] for p in places]
-    for place, choice in reversed(list(zip(places, choices, strict=True))):  # from the end, so that places keep true
-        text = changed[place.text]
-        changed[place.text] = text[: place.start] + choice + text[place.end :]
-    return tuple(changed)
+    some = [places[i] for i in sorted(randomness.sample(range(len(places)), count))]
+    choices = [randomness.choices(place.choices, _WEIGHTS[: len(place.choices)])[0] for place in some]
+    return [Edit(place.start, place.end, choice) for place, choice in zip(some, choices, strict=True)]
 
 
 def _may_change(text: str, match: re.Match[str]) -> bool:

@@ -3,7 +3,7 @@
 in    ingested/train.parquet, validation.parquet, test.parquet    one Example per row
 out   train.parquet, validation.parquet, test.parquet             the rows kept, with the same columns
       rejected.jsonl                                              the others, each with its reasons
-      report.html, report.md                                      ids and places, never a text
+      report.html, report.md                                      ids and places; no text but answers at fault
       data_docs/                                                  the Great Expectations pages
 """
 
@@ -17,17 +17,16 @@ from stages.shared.errors import Refused
 from stages.shared.examples import features, write_rejected, write_split
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
-from stages.shared.plugins import load
-from stages.tasks import Task
-from stages.validate.checks import build_checks, columns_check, percent
+from stages.tasks import Task, task_of
+from stages.validate.checks import build_checks, columns_check, is_cut, percent
 from stages.validate.duplicates import PAIRS, add_duplicates, overlap_column
 from stages.validate.expectations import run_checks
 from stages.validate.faults import KINDS, Mask, find_faults, is_kept, rejections
 from stages.validate.findings import Finding, Result, finding_of, refusal
 from stages.validate.language import add_language, check_language
-from stages.validate.report import describe, lengths, write_reports
+from stages.validate.report import LONG_TEXTS_ARE, describe, lengths, write_reports
 from stages.validate.rows import batches_of, read_rows, schema_frame
-from stages.validate.tables import Tables, figures_table, labels_table, rows_table
+from stages.validate.tables import Tables, figures_table, labels_table, long_texts_table, rows_table
 
 DATA_DOCS = "data_docs"
 
@@ -40,16 +39,20 @@ def _check_columns(ingested: Path, task: Task) -> None:
 
 
 def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], task: Task, params: Params) -> Tables:
+    labels = labels_table(rows, is_kept(faults), task.declared)
     return {
         "rows": rows_table(rows, faults, params.validate_),
-        "labels": labels_table(rows, is_kept(faults), task.answers(params.task)),
-        "figures": figures_table(rows),
+        "labels": labels,
+        "long_texts": long_texts_table(rows, task.declared, params.task.max_tokens),
+        "figures": figures_table(rows, is_kept(faults), labels),
     }
 
 
-def _cut_share(tables: Tables, max_tokens: int) -> float:
-    tokens = tables["rows"]["tokens"].dropna()
-    return float((tokens > max_tokens).sum() / max(1, len(tokens)))
+def _cut_metrics(tables: Tables, cut: bool) -> Metrics:
+    """The shares of all texts and of their tokens that are cut, and of the texts longer than the model at all."""
+    everything = tables["long_texts"].iloc[0]
+    texts, tokens = float(everything["text_share"]), float(everything["token_share"])
+    return {"cut_share": texts if cut else 0.0, "cut_token_share": tokens if cut else 0.0, "long_share": texts}
 
 
 def _metrics(rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], params: Params) -> Metrics:
@@ -57,7 +60,7 @@ def _metrics(rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], params
     metrics = {"rows.read": float(len(rows)), "rows.set_aside": float((~kept).sum())}
     metrics |= {f"rows.{split}": float((kept & (rows["split"] == split)).sum()) for split in SPLITS}
     metrics |= {f"set_aside.{kind}": float(faults[kind].sum()) for kind in KINDS}
-    metrics["cut_share"] = _cut_share(tables, params.task.max_tokens)
+    metrics |= _cut_metrics(tables, is_cut(params.task.long_texts))
     metrics["unknown_token_share"] = float(tables["figures"]["unknown_token_share"].iloc[0])
     for gives, keeps in PAIRS:
         overlap = tables["rows"][overlap_column(gives, keeps)].dropna()
@@ -73,7 +76,7 @@ def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task:
     for split in SPLITS:
         wanted = iter(kept[(rows["split"] == split).to_numpy()])
         examples = (example for batch in batches_of(ingested, split) for example in batch)
-        write_split(out, split, (example for example in examples if next(wanted)), features(task.COLUMNS))
+        write_split(out, split, (example for example in examples if next(wanted)), features(task.columns))
 
 
 def _write_findings(
@@ -87,7 +90,8 @@ def _write_findings(
         "kept_rows": int(kept.sum()),
         "aside_rows": len(rejected),
         "lengths": lengths(tables, params.validate_.characters.max, params.task.max_tokens),
-        "cut_share": percent(_cut_share(tables, params.task.max_tokens)),
+        "max_tokens": params.task.max_tokens,
+        "long_texts_are": LONG_TEXTS_ARE[params.task.long_texts],
         "percent": percent,
     }
     write_rejected(out, rejected)
@@ -102,13 +106,13 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
         Refused: an expectation is not met; the reports and rejected.jsonl are in `out`, the rows are not.
         ParamsError: validate.language.expected is no language that can be recognised.
     """
-    task, wanted = load("tasks", params.task.name), params.validate_
+    task, wanted = task_of(params.task), params.validate_
     if wanted.language.expected is not None:
         check_language(wanted.language.expected)
     _check_columns(ingested, task)
     started = time.monotonic()
     base = find_base(params.pretrain)
-    rows = read_rows(ingested, task, params.task, tokenizer_of(base.folder))
+    rows = read_rows(ingested, task, tokenizer_of(base.folder, task.marks), params.task.max_tokens)
     read = time.monotonic()
     add_duplicates(rows, wanted.near_duplicate_similarity)
     compared = time.monotonic()
@@ -116,7 +120,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    results = run_checks(tables, build_checks(params), out / DATA_DOCS)
+    results = run_checks(tables, build_checks(params, task.declared), out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))

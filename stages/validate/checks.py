@@ -41,6 +41,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.3g} %"
 
 
+def is_cut(long_texts: str) -> bool:
+    """Whether a text that is longer than the model loses something, given task.long_texts."""
+    return long_texts != "windows"
+
+
 def columns_check() -> Check:
     """The columns and their types are those of the task."""
     return Check(
@@ -95,15 +100,15 @@ def _empty_text_check(params: Validate) -> Check:
     )
 
 
-def _unknown_label_check(params: Validate) -> Check:
+def _unusable_label_check(params: Validate) -> Check:
     return _at_most(
-        params.limits.unknown_label,
-        "unknown_label",
+        params.limits.unusable_label,
+        "unusable_label",
         "ExpectColumnValuesToBeNull",
         noun="rows",
-        fault="have a label that the task does not know",
-        advice="Mend the labels, or add them to task.labels or ingest.label_names; "
-        "or raise validate.limits.unknown_label.",
+        fault="have a label, span or answer that cannot be used",
+        advice="Mend them, or add what is missing to task.labels or ingest.label_names; "
+        "or raise validate.limits.unusable_label.",
         column="answer_fault",
     )
 
@@ -142,8 +147,8 @@ def _conflict_check(params: Validate) -> Check:
         "conflict",
         "ExpectColumnValuesToBeInSet",
         noun="rows",
-        fault="have a text that has another label elsewhere",
-        advice="Decide on one label for each text; or raise validate.limits.conflict.",
+        fault="have a text that has another label or answer elsewhere",
+        advice="Decide on one for each text; or raise validate.limits.conflict.",
         column="conflict",
         value_set=[False],
     )
@@ -170,7 +175,8 @@ def _cut_check(params: Validate, max_tokens: int) -> Check:
         "ExpectColumnValuesToBeBetween",
         noun="texts",
         fault=f"are longer than {max_tokens} tokens and would be cut",
-        advice="Raise task.max_tokens, split the texts, or raise validate.max_cut_share.",
+        advice="Raise task.max_tokens, set task.long_texts to windows, split the texts, or raise "
+        "validate.max_cut_share.",
         column="tokens",
         max_value=max_tokens,
     )
@@ -209,9 +215,9 @@ def _language_checks(params: Validate) -> list[Check]:
 def _rows_check(params: Validate, split: Split) -> Check:
     return Check(
         name="min_rows",
-        table="labels",
+        table="figures",
         expectation="ExpectColumnSumToBeBetween",
-        arguments={"column": split, "min_value": params.min_rows[split]},
+        arguments={"column": f"rows_{split}", "min_value": params.min_rows[split]},
         limit=f"at least {params.min_rows[split]:,}",
         noun=f"rows kept in {split}",
         fault="",
@@ -249,36 +255,44 @@ def _class_share_check(params: Validate, split: Split) -> Check:
 def _labels_check() -> Check:
     return Check(
         name="labels",
-        table="labels",
-        expectation="ExpectTableRowCountToBeBetween",
-        arguments={"min_value": 2},
+        table="figures",
+        expectation="ExpectColumnSumToBeBetween",
+        arguments={"column": "labels", "min_value": 2},
         limit="at least 2",
-        noun="labels",
+        noun="labels that occur",
         fault="",
         advice="From one label alone nothing is learnt: look at task.labels, ingest.label_names and the label column.",
     )
 
 
-def build_checks(params: Params) -> list[Check]:
-    """Every check that the parameters ask for, but that of the columns, which comes before the rows can be read."""
+def _class_checks(params: Validate, declared: list[str]) -> list[Check]:
+    """The balance of the classes, where there are any."""
+    checks = [_rows_per_class_check(params, split) for split in SPLITS if declared]
+    if len(declared) > 1:
+        checks += [_labels_check(), *(_class_share_check(params, split) for split in SPLITS)]
+    return checks
+
+
+def build_checks(params: Params, declared: list[str]) -> list[Check]:
+    """Every check that the parameters ask for, but that of the columns, which comes before the rows can be read.
+
+    Args:
+        declared: the classes of the task, if it has any.
+    """
     wanted = params.validate_
     limits = wanted.limits
     return [
         *_identity_checks(),
         _empty_text_check(wanted),
-        _unknown_label_check(wanted),
+        _unusable_label_check(wanted),
         _length_check(wanted),
         _duplicate_check(wanted),
         _conflict_check(wanted),
         *(_overlap_check("leak", limits.leak, "exact", *pair) for pair in PAIRS),
         *(_overlap_check("near_leak", limits.near_leak, "near", *pair) for pair in PAIRS),
-        _cut_check(wanted, params.task.max_tokens),
+        *([_cut_check(wanted, params.task.max_tokens)] if is_cut(params.task.long_texts) else []),
         _unknown_tokens_check(wanted),
         *_language_checks(wanted),
-        _labels_check(),
-        *(
-            check(wanted, split)
-            for check in (_rows_check, _rows_per_class_check, _class_share_check)
-            for split in SPLITS
-        ),
+        *(_rows_check(wanted, split) for split in SPLITS),
+        *_class_checks(wanted, declared),
     ]

@@ -33,7 +33,6 @@ _INDEX_COLUMNS: dict[Table, list[str]] = {
     "rows": ["id", "source"],
     "labels": ["label"],
     "columns": ["split", "column"],
-    "figures": [],
 }
 
 
@@ -69,7 +68,7 @@ def _run_table(
     asset = context.data_sources.add_or_update_pandas(name).add_dataframe_asset(name)
     data = asset.add_batch_definition_whole_dataframe("all")
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=data, suite=suite))
-    index = _INDEX_COLUMNS[name]
+    index = _INDEX_COLUMNS.get(name)
     form = {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES}
     form |= {"unexpected_index_column_names": index} if index else {}
     checkpoint = context.checkpoints.add(
@@ -113,7 +112,7 @@ def run_checks(tables: Tables, checks: Sequence[Check], docs: Path | None) -> li
     """Run each check on its table.
 
     Args:
-        tables: the tables that the checks name.
+        tables: the tables that the checks name, and any others.
         checks: any number.
         docs: where the Data Docs are written; None for none.
 
@@ -124,6 +123,8 @@ def run_checks(tables: Tables, checks: Sequence[Check], docs: Path | None) -> li
     results: dict[int, Result] = {}
     for name, table in tables.items():
         chosen = [number for number, check in enumerate(checks) if check.table == name]
+        if not chosen:
+            continue
         found = _run_table(context, name, table, [checks[number] for number in chosen])
         results |= {number: _result(checks[number], one) for number, one in zip(chosen, found, strict=True)}
     if docs:

@@ -12,6 +12,7 @@ from stages.shared.params import FaultLimits, Validate
 from stages.validate.duplicates import PAIRS, partner_column
 
 KINDS = tuple(FaultLimits.model_fields)
+_SHOWN = 60  # characters of an answer
 
 Mask = npt.NDArray[np.bool_]
 
@@ -36,7 +37,7 @@ def find_faults(rows: pd.DataFrame, params: Validate) -> dict[str, Mask]:
     too_long = (rows["longest"] > params.characters.max).to_numpy()
     return {
         "empty_text": empty,
-        "unknown_label": rows["answer_fault"].notna().to_numpy(),
+        "unusable_label": rows["answer_fault"].notna().to_numpy(),
         "length": ~empty & (too_short | too_long),
         "duplicate": (rows["first_in_split"] >= 0).to_numpy(),
         "conflict": rows["conflict"].to_numpy(),
@@ -51,6 +52,10 @@ def is_kept(faults: dict[str, Mask]) -> Mask:
     return kept
 
 
+def _shortened(answer: str) -> str:
+    return answer if len(answer) <= _SHOWN else f"{answer[: _SHOWN - 1]}…"
+
+
 class _Reasons:
     """Says in words why a row is set aside, naming other rows by their place."""
 
@@ -63,7 +68,7 @@ class _Reasons:
     def empty_text(self, row: int) -> str:
         return "no text"
 
-    def unknown_label(self, row: int) -> str:
+    def unusable_label(self, row: int) -> str:
         return str(self.columns["answer_fault"][row])
 
     def length(self, row: int) -> str:
@@ -78,7 +83,8 @@ class _Reasons:
         others = self.conflicting[self.by_code[self.columns["text_code"][row]]]
         answers = self.columns["answer"]
         other = next(position for position in others if answers[position] != answers[row])
-        return f"labelled '{answers[row]}' here and '{answers[other]}' at {self._name(other)}"
+        word = "labelled" if self.columns["classes"][row] == (answers[row],) else "expected"
+        return f"{word} '{_shortened(answers[row])}' here and '{_shortened(answers[other])}' at {self._name(other)}"
 
     def leak(self, row: int) -> str:
         codes = self.columns["text_code"]
@@ -99,7 +105,10 @@ class _Reasons:
 
 
 def rejections(rows: pd.DataFrame, faults: dict[str, Mask], params: Validate) -> Iterator[dict[str, Any]]:
-    """The rows that are set aside, in order: {"id", "source", "split", "reasons": ["kind: why", ...]}; no texts."""
+    """The rows that are set aside, in order: {"id", "source", "split", "reasons": ["kind: why", ...]}.
+
+    Of the data it quotes labels, spans and answers that are at fault, shortened, and no other text.
+    """
     reasons = _Reasons(rows, params)
     for row in np.flatnonzero(~is_kept(faults)):
         yield {

@@ -65,9 +65,10 @@ def _first(result: Result) -> list[str]:
 
 
 def _advice(result: Result) -> str:
-    """What to do, after what is wrong with the first labels, which name the nearest known ones."""
+    """What to do, after what is wrong with the first labels or answers, which may name what was meant."""
     faults = dict.fromkeys(example["answer_fault"] for example in result.examples if "answer_fault" in example)
-    return " ".join([*list(faults)[:SHOWN], result.check.advice])
+    ended = [fault if fault.endswith((".", "?")) else f"{fault}." for fault in list(faults)[:SHOWN]]
+    return " ".join([*ended, result.check.advice])
 
 
 def finding_of(result: Result) -> Finding:

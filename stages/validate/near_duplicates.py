@@ -33,6 +33,7 @@ PAIRS_AT_ONCE = 1_000_000
 # of a block; a text that is really nearly the same shares other blocks too.
 PIECE_BLOCK = 100
 BAND_BLOCK = 50
+BETWEEN_TEXTS = "\x1f"  # of one example; a control character: no cleaned text holds one
 _WEIGHTS_SEED = 20_010  # of the hash of a piece; it changes which pairs collide by chance, never which are found
 _MINHASH_SEED = 42
 
@@ -196,8 +197,17 @@ def _measure(left: _Side, right: _Side, a: Indices, b: Indices, similarity: floa
         score_cutoff=int(allowed.max()),  # what is further apart gets one more than this
         dtype=np.int64,
     )
-    near = (edits > 0) & (edits <= allowed)
+    near = np.flatnonzero((edits > 0) & (edits <= allowed))
+    near = near[[_is_near_throughout(left.texts[a[i]], right.texts[b[i]], similarity) for i in near]]
     matches.add(a[near], b[near])
+
+
+def _is_near_throughout(one: str, other: str, similarity: float) -> bool:
+    """Whether each of several joined texts is near: two short questions about one long passage are not."""
+    return all(
+        Levenshtein.distance(text, second) <= allowed_edits(max(len(text), len(second)), similarity)
+        for text, second in zip(one.split(BETWEEN_TEXTS), other.split(BETWEEN_TEXTS), strict=True)
+    )
 
 
 def find_near_duplicates(left: Sequence[str], right: Sequence[str], similarity: float) -> Matches:
@@ -205,7 +215,8 @@ def find_near_duplicates(left: Sequence[str], right: Sequence[str], similarity: 
 
     Args:
         left, right: texts as `serving.text.matching_key` gives them, none empty, none twice on a side. A text that is
-            on both sides is no near duplicate of itself.
+            on both sides is no near duplicate of itself. Several texts of one example are joined by BETWEEN_TEXTS;
+            then each of them must be that similar, and all together.
         similarity: fraction in [0.5, 1).
 
     Returns:

@@ -1,4 +1,4 @@
-"""The report on the data, as one HTML page and as Markdown: counts, row ids and places, never a text."""
+"""The report on the data, as one HTML page and as Markdown: counts, row ids, places; no text but answers at fault."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,12 @@ from stages.validate.tables import Tables
 
 BARS = 24
 LISTED = 200
+FAULTS_LISTED = 20
+LONG_TEXTS_ARE = {  # what becomes of them, by task.long_texts
+    "head": "their end is cut",
+    "head_tail": "their middle is cut",
+    "windows": "they are read in windows, nothing is cut",
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ def describe(
     return {
         "splits": _splits(rows, faults, kept),
         "labels": tables["labels"].to_dict("records"),
+        "long_texts": tables["long_texts"].to_dict("records"),
         "overlaps": _overlaps(tables["rows"]),
         "languages": _counted(tables["rows"]["language"]),
         "label_faults": _counted(tables["rows"]["answer_fault"]),
@@ -125,5 +132,7 @@ def write_reports(out: Path, content: dict[str, Any], rejected: Sequence[dict[st
     environment.filters["cell"] = lambda value: str(value).replace("|", "\\|").replace("\n", " ")
     environment.filters["thousands"] = lambda value: f"{value:,}"
     for name in ("report.html", "report.md"):
-        page = environment.get_template(f"{name}.j2").render(**content, rejected=rejected[:LISTED], listed=LISTED)
+        page = environment.get_template(f"{name}.j2").render(
+            **content, rejected=rejected[:LISTED], listed=LISTED, faults_listed=FAULTS_LISTED
+        )
         (out / name).write_text(page, encoding="utf-8", newline="\n")

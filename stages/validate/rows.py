@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,10 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from serving.text import matching_key
 from stages.shared.examples import Example, features
 from stages.shared.params import SPLITS
-from stages.tasks import Task
+from stages.tasks import Task, texts_of
+from stages.validate.near_duplicates import BETWEEN_TEXTS
 
 BATCH = 5_000
-_BETWEEN_TEXTS = "\x1f"  # a control character: no cleaned text holds one
 _COLUMNS = {
     "split": "str",
     "id": "str",
@@ -25,22 +25,32 @@ _COLUMNS = {
     "key": "str",
     "answer": "str",
     "answer_fault": "str",
+    "classes": "object",
     "shortest": "int32",
     "longest": "int32",
     "tokens": "int32",
+    "all_tokens": "int32",
+    "tokens_beyond": "int32",
     "unknown_tokens": "int32",
 }
 
 
 def schema_frame(ingested: Path, task: Task) -> pd.DataFrame:
     """One row per split and column: its type as it should be and as it is, `none` where there is no such column."""
-    expected = {field.name: str(field.type) for field in features(task.COLUMNS).arrow_schema}
+    expected = {field.name: field.type for field in features(task.columns).arrow_schema}
     rows = []
     for split in SPLITS:
         file = ingested / f"{split}.parquet"
-        found = {field.name: str(field.type) for field in pq.read_schema(file)} if file.is_file() else {}
+        found = {field.name: field.type for field in pq.read_schema(file)} if file.is_file() else {}
+        # equal types may be spelt in two ways: Parquet has a name of its own for what a list holds
+        found = {name: expected[name] if expected.get(name) == kind else kind for name, kind in found.items()}
         rows += [
-            {"split": split, "column": name, "found": found.get(name, "none"), "expected": expected.get(name, "none")}
+            {
+                "split": split,
+                "column": name,
+                "found": str(found.get(name, "none")),
+                "expected": str(expected.get(name, "none")),
+            }
             for name in [*expected, *(found.keys() - expected.keys())]
         ]
     return pd.DataFrame(rows).sort_values(["split", "column"], ignore_index=True)
@@ -54,12 +64,11 @@ def batches_of(folder: Path, split: str) -> Iterator[list[Example]]:
 
 def count_tokens(
     texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Tokens of each example, special ones included and nothing cut, and how many are unknown ones."""
-    flat = [text for several in texts for text in several]
-    owner = np.repeat(np.arange(len(texts)), [len(several) for several in texts])
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Tokens of each text or pair of texts, special ones included and nothing cut, and how many are unknown ones."""
+    different = list(dict.fromkeys(text for several in texts for text in several))
     encoded = tokenizer(
-        flat,
+        different,
         add_special_tokens=False,
         truncation=False,
         padding=False,
@@ -68,41 +77,83 @@ def count_tokens(
         verbose=False,
     )["input_ids"]
     unknown = tokenizer.unk_token_id
-    tokens = np.bincount(owner, [len(ids) for ids in encoded], len(texts))
-    unknown_tokens = np.bincount(owner, [ids.count(unknown) for ids in encoded], len(texts))
-    special = [tokenizer.num_special_tokens_to_add(pair=len(several) > 1) for several in texts]
-    return (tokens + special).astype(np.int32), unknown_tokens.astype(np.int32)
+    counts = {text: (len(ids), ids.count(unknown)) for text, ids in zip(different, encoded, strict=True)}
+    special = [tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)]
+    tokens = [sum(counts[text][0] for text in several) + special[len(several) > 1] for several in texts]
+    unknown_tokens = [sum(counts[text][1] for text in several) for several in texts]
+    return np.array(tokens, np.int64), np.array(unknown_tokens, np.int64)
 
 
-def _figures(split: str, examples: list[Example], task: Task, params: Any, tokenizer: Tokenizer) -> pd.DataFrame:
-    texts = [tuple(text or "" for text in task.texts(example)) for example in examples]
+def token_figures(
+    shown: Sequence[Sequence[tuple[str, ...]]], tokenizer: Tokenizer, max_tokens: int
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The tokens of each example, given what the model reads of it: one text or pair of texts, or several.
+
+    Returns:
+        tokens: of the longest that the model reads at once; all_tokens: of all together; tokens_beyond: those of
+        all_tokens that lie beyond `max_tokens` of their text; unknown_tokens: those that the tokenizer does not know.
+    """
+    flat = [texts for several in shown for texts in several]
+    starts = np.cumsum([0, *(len(several) for several in shown)])[:-1]
+    tokens, unknown = count_tokens(flat, tokenizer)
+    return {
+        "tokens": np.maximum.reduceat(tokens, starts),
+        "all_tokens": np.add.reduceat(tokens, starts),
+        "tokens_beyond": np.add.reduceat(np.maximum(tokens - max_tokens, 0), starts),
+        "unknown_tokens": np.add.reduceat(unknown, starts),
+    }
+
+
+class _Judged(NamedTuple):
+    """What the task says of an example; of one at fault nothing more is asked, and its texts are measured as they are.
+
+    Attributes:
+        shown: what the model reads.
+    """
+
+    fault: str | None
+    answer: str
+    classes: tuple[str, ...]
+    shown: list[tuple[str, ...]]
+
+
+def _judge(task: Task, example: Example) -> _Judged:
+    fault = task.fault(example)
+    if fault is not None:
+        return _Judged(fault, "", (), [texts_of(task, example)])
+    return _Judged(None, task.answer(example), tuple(sorted(set(task.classes(example)))), task.shown(example))
+
+
+def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer, max_tokens: int) -> pd.DataFrame:
+    texts = [texts_of(task, example) for example in examples]
     keys = [[matching_key(text) for text in several] for several in texts]
     lengths = [[len(text) for text in several] for several in texts]
-    tokens, unknown_tokens = count_tokens(texts, tokenizer)
+    judged = [_judge(task, example) for example in examples]
     columns = {
         "split": [split] * len(examples),
         "id": [example["id"] for example in examples],
         "source": [example["source"] for example in examples],
         "parent": [example["parent"] or "" for example in examples],
-        "key": [_BETWEEN_TEXTS.join(several) if all(several) else None for several in keys],
-        "answer": [task.answer(example) for example in examples],
-        "answer_fault": [task.fault(example, params) for example in examples],
+        "key": [BETWEEN_TEXTS.join(several) if all(several) else None for several in keys],
+        "answer": [one.answer for one in judged],
+        "answer_fault": [one.fault for one in judged],
+        "classes": [one.classes for one in judged],
         "shortest": [min(several) for several in lengths],
         "longest": [max(several) for several in lengths],
-        "tokens": tokens,
-        "unknown_tokens": unknown_tokens,
+        **token_figures([one.shown for one in judged], tokenizer, max_tokens),
     }
     return pd.DataFrame(columns).astype(_COLUMNS)
 
 
-def read_rows(ingested: Path, task: Task, params: Any, tokenizer: Tokenizer) -> pd.DataFrame:
+def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer, max_tokens: int) -> pd.DataFrame:
     """The figures of every example of every split, in the order of the files.
 
     Columns: split, id, source, parent; key (what equal texts share, null when a text is empty); answer; answer_fault
-    (null when there is none); shortest, longest (characters of the example's texts); tokens, unknown_tokens.
+    (null when there is none); classes (a tuple); shortest, longest (characters of the example's texts); and those of
+    `token_figures`.
     """
     frames = [
-        _figures(split, examples, task, params, tokenizer)
+        _figures(split, examples, task, tokenizer, max_tokens)
         for split in SPLITS
         for examples in batches_of(ingested, split)
     ]

@@ -8,7 +8,7 @@ from stages.shared.params import SPLITS, Validate
 from stages.validate.duplicates import PAIRS, overlap_column
 from stages.validate.faults import Mask
 
-Table = Literal["columns", "rows", "labels", "figures"]
+Table = Literal["columns", "rows", "labels", "long_texts", "figures"]
 Tables = dict[Table, pd.DataFrame]
 
 
@@ -27,18 +27,42 @@ def rows_table(rows: pd.DataFrame, faults: dict[str, Mask], params: Validate) ->
 
 
 def labels_table(rows: pd.DataFrame, kept: Mask, declared: list[str]) -> pd.DataFrame:
-    """Kept rows of each label: `label`, then for each split its rows, and its share as `<split>_share`."""
-    usable = rows.loc[kept, ["split", "answer"]]
-    labels = [*declared, *sorted(set(usable["answer"]) - set(declared))]
+    """Kept rows in which each label occurs: `label`, then for each split their number, and share as `<split>_share`."""
+    usable = rows.loc[kept, ["split", "classes"]]
+    occurring = usable.explode("classes").dropna()
+    labels = [*declared, *sorted(set(occurring["classes"]) - set(declared))]
     table = pd.DataFrame({"label": pd.Series(labels, dtype="str")})
     for split in SPLITS:
-        counts = usable.loc[usable["split"] == split, "answer"].value_counts()
+        counts = occurring.loc[occurring["split"] == split, "classes"].value_counts()
         table[split] = counts.reindex(labels, fill_value=0).to_numpy(dtype="int64")
-        table[f"{split}_share"] = table[split] / max(1, table[split].sum())
+        table[f"{split}_share"] = table[split] / max(1, int((usable["split"] == split).sum()))
     return table
 
 
-def figures_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row: what is measured of the data as a whole."""
-    unknown = rows["unknown_tokens"].sum() / max(1, rows["tokens"].sum())
-    return pd.DataFrame({"unknown_token_share": [float(unknown)]})
+def figures_table(rows: pd.DataFrame, kept: Mask, labels: pd.DataFrame) -> pd.DataFrame:
+    """One row: what is measured of the data as a whole; of each split its kept rows, `labels` that occur in any."""
+    unknown = rows["unknown_tokens"].sum() / max(1, rows["all_tokens"].sum())
+    counts = {f"rows_{split}": [int((kept & (rows["split"] == split)).sum())] for split in SPLITS}
+    occurring = int((labels[list(SPLITS)].sum(axis=1) > 0).sum())
+    return pd.DataFrame({"unknown_token_share": [float(unknown)], "labels": [occurring], **counts})
+
+
+def long_texts_table(rows: pd.DataFrame, declared: list[str], max_tokens: int) -> pd.DataFrame:
+    """How much is longer than the model reads at once: of all texts that are not empty, then of those of each class.
+
+    Columns: `name`; `texts`; `text_share` of them; `token_share` of their tokens.
+    """
+    present = rows.loc[rows["key"].notna(), ["classes", "all_tokens", "tokens_beyond"]]
+    present = present.assign(texts=1, long=rows["tokens"] > max_tokens)
+    by_class = present.explode("classes").dropna(subset=["classes"]).groupby("classes").sum()
+    names = [*declared, *sorted(set(by_class.index) - set(declared))]
+    everything = present.drop(columns="classes").sum().to_frame("all").T
+    sums = pd.concat([everything, by_class.reindex(names, fill_value=0)])
+    return pd.DataFrame(
+        {
+            "name": sums.index,
+            "texts": sums["texts"].astype("int64"),
+            "text_share": (sums["long"] / sums["texts"].clip(lower=1)).astype(float),
+            "token_share": (sums["tokens_beyond"] / sums["all_tokens"].clip(lower=1)).astype(float),
+        }
+    ).reset_index(drop=True)

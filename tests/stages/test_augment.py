@@ -1,7 +1,6 @@
-"""The augment stage: copies that keep label and sense, of training rows alone, the same whatever else there is."""
+"""The augment stage: copies that keep answer and sense, of training rows alone, the same whatever else there is."""
 
 import hashlib
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ import pytest
 from pyarrow.parquet import read_table
 
 from stages.augment import augment, check
-from stages.augment.back_translation import fault_of, is_chosen, kept_share, with_case_of
-from stages.augment.copies import Copy, Known, check_parents, random_of
-from stages.augment.synonyms import pick, replaceable, replaced
-from stages.shared.errors import DataError, MachineError
+from stages.augment.copies import Change, copy_of
+from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.examples import Example, features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from stages.tasks import classification
+from stages.tasks import task_of
 from stages.translators import Way, apertium
 
 MakeParams = Callable[..., Params]
@@ -31,28 +28,14 @@ TRAIN = [
 VALIDATION = [("I finally purchased a large couch.", "positive"), ("A cold, unfriendly hotel.", "negative")]
 
 
-class Letters:
-    """A thesaurus in which every word of four letters or more has one synonym, itself twice."""
-
-    def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
-        return [word + word] if len(word) >= 4 else []
-
-
-class Neighbours:
-    """A thesaurus that answers with what it was asked."""
-
-    def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
-        return [f"{before} {after}"]
-
-
 def example(row: int, text: str, label: str, split: str = "t") -> Example:
     base = {"id": f"{split}{row}", "source": f"file.csv:{row + 2}", "parent": "", "made_by": ""}
     return base | {"text": text, "label": label}
 
 
-def write_rows(folder: Path, train: list[Example], validation: list[Example]) -> Path:
+def write_rows(folder: Path, train: list[Example], validation: list[Example], params: Params) -> Path:
     folder.mkdir(parents=True)
-    columns = features(classification.COLUMNS)
+    columns = features(task_of(params.task).columns)
     write_split(folder, "train", train, columns)
     write_split(folder, "validation", validation, columns)
     return folder
@@ -76,7 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         number = len(list(tmp_path.glob("out*")))
         out = tmp_path / f"out{number}"
         out.mkdir()
-        outcome = augment(write_rows(tmp_path / f"in{number}", train, validation), out, params)
+        outcome = augment(write_rows(tmp_path / f"in{number}", train, validation, params), out, params)
         return outcome, read_table(out / "train.parquet").to_pylist(), out
 
     return run_stage
@@ -197,112 +180,62 @@ def test_a_row_of_the_validation_split_in_train_stops_the_stage(run: Any, rows: 
         run([*train, validation[0]], validation, make_params(NO_BACK))
 
 
-def test_a_parent_outside_train_and_an_id_twice_are_errors() -> None:
-    good = [{"id": "a", "parent": ""}, {"id": "a+bt", "parent": "a"}]
-    check_parents(good, ["a"], ["v"])
-    with pytest.raises(DataError, match=r"'v\+bt': its parent 'v' is no training row"):
-        check_parents([*good, {"id": "v+bt", "parent": "v"}], ["a"], ["v"])
-    with pytest.raises(DataError, match="the id 'a' stands twice"):
-        check_parents([*good, good[0]], ["a"], ["v"])
+TASK: dict[str, Any] = {"max_tokens": 32, "long_texts": "head", "overlap": 0, "head": None, "head_from_packages": False}
+NER = {"task": TASK | {"name": "ner", "labels": ["PER", "LOC"]}}
+QA = {"task": TASK | {"name": "qa", "no_answer": False, "max_answer_tokens": 8, "rules": "squad"}}
 
 
-def test_known_texts_are_told_apart_by_what_they_are() -> None:
-    known = Known(classification)
-    known.learn([example(0, "One.", "positive")], "duplicate")
-    known.learn([example(1, "Two.", "positive", "v")], "in_validation")
-    parent = example(0, "One.", "positive")
-    texts = ["ONE.", "two.", "Three.", "three."]
-    copies = known.sifted((parent, Copy(example(0, text, "positive"))) for text in texts)
-    assert [copy.fault for copy in copies] == ["unchanged", "in_validation", None, "duplicate"]
+def span_row(row: int, text: str, *names: str) -> Example:
+    spans = [{"start": text.index(name), "end": text.index(name) + len(name), "label": "PER"} for name in names]
+    return {name: value for name, value in example(row, text, "").items() if name != "label"} | {"entities": spans}
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Great stuff from London, says Anna.", ["Great", "stuff", "from", "says"]),
-        ("It broke. Never again!", ["broke", "again"]),
-        ("VERY LOUD words", ["words"]),
-        ("mail me@some.where or see www.some.where/page", ["mail"]),
-        ("size42 with under_score and #hash", ["with"]),
-        ("don't blame half-hearted people", ["don't", "blame", "half-hearted", "people"]),
-    ],
-)
-def test_only_ordinary_words_are_replaced(text: str, words: list[str]) -> None:
-    places = replaceable(0, text, Letters(), frozenset({"never"}))
-    assert [text[place.start : place.end] for place in places] == words
+def test_spans_move_with_the_words_around_them_and_are_never_touched(run: Any, make_params: MakeParams) -> None:
+    text = "I finally bought a large sofa and a big lamp, and the doctor usually purchased what the shop had."
+    spans = ["large sofa", "doctor", "shop"]
+    parent = span_row(0, text, *spans)
+    values = {"augment.synonyms.copies": 5, "augment.synonyms.rate": 1.0}
+    _, (_, *copies), _ = run([parent], [], make_params(NER | NO_BACK | values))
+    assert copies
+    for copy in copies:
+        assert [copy["text"][one["start"] : one["end"]] for one in copy["entities"]] == spans
+        assert copy["entities"] != parent["entities"]
 
 
-def test_neighbours_end_at_punctuation() -> None:
-    places = replaceable(0, "One two, three", Neighbours(), frozenset())
-    assert [place.choices[0].lower() for place in places] == ["none two", "one none", "none none"]
-
-
-def test_case_is_kept() -> None:
-    text = "Some words. More words"
-    places = replaceable(0, text, Letters(), frozenset())
-    assert replaced((text,), places, random.Random(0)) == ("Somesome wordswords. Moremore wordswords",)
-
-
-@pytest.mark.parametrize(("rate", "count"), [(0.0, 1), (0.15, 1), (0.5, 2), (1.0, 4)])
-def test_the_rate_is_of_the_replaceable_words_and_at_least_one(rate: float, count: int) -> None:
-    places = replaceable(0, "some more of those words", Letters(), frozenset())
-    picked = pick(places, rate, random.Random(0))
-    assert len(picked) == count
-    assert picked == sorted(picked, key=lambda place: place.start)
-    assert pick([], rate, random.Random(0)) == []
-
-
-def test_the_share_is_met_row_by_row() -> None:
-    many = [example(row, "text", "positive") for row in range(2000)]
-    chosen = [row["id"] for row in many if is_chosen(row, 0.3, seed=1)]
-    assert 500 < len(chosen) < 700
-    assert chosen != [row["id"] for row in many if is_chosen(row, 0.3, seed=2)]
-    assert not any(is_chosen(row, 0.0, seed=1) for row in many)
-    assert all(is_chosen(row, 1.0, seed=1) for row in many)
-
-
-def test_random_numbers_depend_on_seed_row_and_purpose() -> None:
-    row = example(0, "text", "positive")
-    drawn = random_of(1, row, "a").random()
-    assert drawn == random_of(1, row | {"text": "other"}, "a").random()
-    assert len({drawn, random_of(2, row, "a").random(), random_of(1, row, "b").random()}) == 3
-
-
-@pytest.mark.parametrize(
-    ("before", "middle", "after", "fault"),
-    [
-        ("It is not bad.", "No es malo.", "It isn't bad.", None),
-        ("I don't like it.", "Me gusta.", "I like it.", "negation"),
-        ("Nobody came.", "Nadie vino.", "No one came.", None),
-        ("It took 3 days.", "Tardó tres días.", "It took three days.", "number"),
-        ("A blue house.", "Una casa azul.", "A blue casa.", "left_foreign"),
-        ("A good hotel.", "Un buen hotel.", "A fine hotel.", None),
-        ("Tea!", "", "", "empty"),
-        ("One two three four.", "Uno.", "Quite another thing altogether.", "too_different"),
-    ],
-)
-def test_a_back_translation_that_lost_something_is_named(
-    before: str, middle: str, after: str, fault: str | None
+def test_of_several_texts_one_is_changed_and_a_paraphrase_is_of_one_that_may_be(
+    run: Any, make_params: MakeParams
 ) -> None:
-    assert fault_of((before,), (middle,), (after,), min_kept_share=0.3) == fault
+    context = "The large shop sells cheap sofas and beds. It opens at nine in the morning."
+    base = {"source": "s", "parent": "", "made_by": ""}
+    answer = {"text": "sofas and beds", "start": context.index("sofas")}
+    rows = [
+        {**base, "id": f"q{number}", "question": f"What does {who} usually buy there?", "context": context}
+        | {"answers": [answer, answer | {"text": "sofas"}]}
+        for number, who in enumerate(("a student", "the old man", "everyone"))
+    ]
+    _, written, _ = run(rows, [], make_params(QA | FULL | {"augment.synonyms.copies": 4}))
+    parents = {row["id"]: row for row in rows}
+    changed = set()
+    for copy in written[3:]:
+        parent, way = parents[copy["parent"]], copy["made_by"].split(":")[0]
+        different = [name for name in ("question", "context") if copy[name] != parent[name]]
+        assert len(different) == 1
+        changed.add((way, *different))
+        assert all(copy["context"].startswith(one["text"], one["start"]) for one in copy["answers"])
+        assert [one["text"] for one in copy["answers"]] == ["sofas and beds", "sofas"]
+    assert changed == {("synonyms", "question"), ("synonyms", "context"), ("back_translation", "question")}
 
 
-def test_the_kept_share_counts_each_word_once() -> None:
-    assert kept_share(("a b b c",), ("b B d",)) == 0.5
-    assert kept_share(("...",), ("...",)) == 1.0
+def test_a_task_that_cannot_be_paraphrased_says_so_before_anything_runs(make_params: MakeParams) -> None:
+    with pytest.raises(ParamsError, match=r"augment\.back_translation\.copies: 1: the task 'ner' has no text .* to 0"):
+        check(make_params(NER))
+    check(make_params(NER | NO_BACK))
 
 
-@pytest.mark.parametrize(
-    ("text", "original", "expected"),
-    [
-        ("THANKS TO his help", "Thanks to their help", "Thanks to his help"),
-        ("I saw NASA", "I saw NASA", "I saw NASA"),
-        ("WONDERFUL PLACE", "Lovely spot", "Wonderful place"),
-        ("DO NOT BUY", "DO NOT BUY", "DO NOT BUY"),
-    ],
-)
-def test_capitals_are_those_of_the_original(text: str, original: str, expected: str) -> None:
-    assert with_case_of(text, original) == expected
+def test_a_copy_whose_spans_went_astray_is_a_fault_of_ours(make_params: MakeParams) -> None:
+    task, parent = task_of(make_params(NER).task), span_row(0, "the shop", "shop")
+    with pytest.raises(RuntimeError, match=r"'t0': a copy by me has \[\['hop'\]\] where the row has \[\['shop'\]\]"):
+        copy_of(parent, task, Change(0, "the shop", lambda place: place + (place == 4)), "x", "me")
 
 
 def test_what_was_translated_before_a_crash_is_not_translated_again(

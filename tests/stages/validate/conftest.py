@@ -12,8 +12,8 @@ from stages.shared.errors import Refused
 from stages.shared.examples import Example, features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import SPLITS, FaultLimits, Params
-from stages.tasks.classification import COLUMNS
-from tests.conftest import sample_texts
+from stages.tasks import task_of
+from tests.conftest import SENTIMENT_COLUMNS, sample_texts
 
 Splits = dict[str, list[Example]]
 
@@ -22,6 +22,28 @@ def row(split: str, number: int, text: str, label: str, **other: str) -> Example
     """An example at line `number` + 2 of the file of its split."""
     places = {"id": f"{split}-{number}", "source": f"{split}.csv:{number + 2}", "parent": "", "made_by": ""}
     return places | {"text": text, "label": label} | other
+
+
+ENTITIES = {  # the parameters of a task whose examples hold lists, and whose long texts are not cut
+    "task": {
+        "name": "ner",
+        "labels": ["PER", "LOC"],
+        "max_tokens": 8,
+        "long_texts": "windows",
+        "overlap": 2,
+        "head": None,
+        "head_from_packages": False,
+    },
+    "augment.back_translation.copies": 0,
+}
+
+
+def entity_row(split: str, number: int, text: str, *entities: tuple[str, str]) -> Example:
+    """An example whose entities are (words, type)."""
+    spans = [{"start": text.index(w), "end": text.index(w) + len(w), "label": kind} for w, kind in entities]
+    example: Example = {**row(split, number, text, "")}
+    del example["label"]
+    return example | {"entities": spans}
 
 
 @pytest.fixture
@@ -56,11 +78,11 @@ class Run:
         return {line.split()[0]: line for line in table}
 
 
-def write_splits(folder: Path, splits: Splits) -> Path:
+def write_splits(folder: Path, splits: Splits, columns: dict[str, Any] = SENTIMENT_COLUMNS) -> Path:
     """Write the rows as the stage ingest does."""
     folder.mkdir(parents=True)
     for split in SPLITS:
-        write_split(folder, split, splits[split], features(COLUMNS))
+        write_split(folder, split, splits[split], features(columns))
     return folder
 
 
@@ -74,10 +96,10 @@ def run(tmp_path: Path, make_params: Callable[..., Params]) -> Callable[..., Run
         from stages.validate import validate
 
         number = len(list(tmp_path.iterdir()))
-        ingested = write_splits(tmp_path / f"ingest{number}", splits)
+        params = make_params(wide | (values or {}))
+        ingested = write_splits(tmp_path / f"ingest{number}", splits, task_of(params.task).columns)
         result = Run(tmp_path / f"validate{number}")
         result.out.mkdir()
-        params = make_params(wide | (values or {}))
         try:
             result.outcome = validate(ingested, result.out, params)
         except Refused as error:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,7 @@ from stages.shared.params import Params
 from stages.validate.checks import Check, build_checks, percent
 from stages.validate.expectations import run_checks
 from stages.validate.findings import Finding, Result, finding_of, refusal
-from stages.validate.tables import labels_table
+from stages.validate.tables import figures_table, labels_table, long_texts_table
 
 ROWS = pd.DataFrame(
     {
@@ -43,7 +44,7 @@ def test_a_null_is_not_counted() -> None:
 
 
 def test_results_come_in_the_order_of_the_checks() -> None:
-    tables = {"rows": ROWS, "figures": pd.DataFrame({"share": [0.5]})}
+    tables = {"rows": ROWS, "labels": ROWS.iloc[:0], "figures": pd.DataFrame({"share": [0.5]})}
     most = Check("most", "figures", "ExpectColumnMaxToBeBetween", {"column": "share", "max_value": 0.4}, "", "", "", "")
     results = run_checks(tables, [flag_check(0.1), most, flag_check(0.9)], None)
     assert [result.check.name for result in results] == ["flag", "most", "flag"]
@@ -58,11 +59,25 @@ def test_an_expectation_that_cannot_run_is_an_error_and_never_passes() -> None:
 
 def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., Params]) -> None:
     params = make_params()
-    names = {check.name for check in build_checks(params)}
+    names = {check.name for check in build_checks(params, ["a", "b"])}
     asked = set(type(params.validate_.limits).model_fields) | set(type(params.validate_).model_fields)
     assert asked - {"limits", "characters", "near_duplicate_similarity"} <= names
-    without = {check.name for check in build_checks(make_params({"validate.language.expected": None}))}
-    assert names - without == {"language"}
+
+
+@pytest.mark.parametrize(
+    ("values", "declared", "missing"),
+    [
+        ({"validate.language.expected": None}, ["a", "b"], {"language"}),
+        ({"task.long_texts": "windows"}, ["a", "b"], {"max_cut_share"}),
+        ({}, ["a"], {"labels", "max_class_share"}),
+        ({}, [], {"labels", "max_class_share", "min_rows_per_class"}),
+    ],
+)
+def test_what_cannot_be_at_fault_is_not_checked(
+    values: dict[str, Any], declared: list[str], missing: set[str], make_params: Callable[..., Params]
+) -> None:
+    every = {check.name for check in build_checks(make_params(), ["a", "b"])}
+    assert every - {check.name for check in build_checks(make_params(values), declared)} == missing
 
 
 def result(value: float | None = None, **other: Any) -> Result:
@@ -72,10 +87,11 @@ def result(value: float | None = None, **other: Any) -> Result:
 
 
 def test_a_finding_says_how_many_of_what() -> None:
-    examples = [{"id": "a1", "source": "test.csv:7"}]
+    examples = [{"id": "a1", "source": "test.csv:7", "answer_fault": "no label"}]
     finding = finding_of(result(examples=examples))
     assert finding.observed == "337 of 1,200 test texts (28.1 %) are also in train"
     assert finding.first == ["test.csv:7 (a1)"]
+    assert finding.advice == "no label. Take them out."
     assert finding_of(result(0.626)).observed == "62.6 % test texts are also in train"
     assert finding_of(result(counted=0, at_fault=0)).observed == "no test texts"
 
@@ -93,13 +109,41 @@ def test_a_refusal_shows_what_is_unmet_aligned_and_each_advice_once() -> None:
     assert "Never shown." not in text
 
 
-def test_labels_are_counted_by_split_with_those_that_never_occur() -> None:
-    rows = pd.DataFrame({"split": ["train", "train", "test", "train"], "answer": ["b", "b", "a", "c"]})
-    kept = pd.Series([True, True, True, False]).to_numpy()
+def test_a_label_is_counted_by_the_rows_of_each_split_in_which_it_occurs() -> None:
+    classes = [("b",), ("a", "b"), (), ("b",), ("c",)]
+    rows = pd.DataFrame({"split": ["train", "train", "train", "test", "train"], "classes": classes})
+    kept = np.array([True, True, True, True, False])
     table = labels_table(rows, kept, ["a", "b", "c"])
     assert table[["label", "train", "validation", "test"]].to_numpy().tolist() == [
-        ["a", 0, 0, 1],
-        ["b", 2, 0, 0],
+        ["a", 1, 0, 0],
+        ["b", 2, 0, 1],
         ["c", 0, 0, 0],
     ]
-    assert table["train_share"].tolist() == [0, 1, 0]
+    assert table["train_share"].tolist() == [1 / 3, 2 / 3, 0]
+    figures = figures_table(rows.assign(unknown_tokens=1, all_tokens=4), kept, table)
+    assert figures.iloc[0].to_dict() == {
+        "unknown_token_share": 0.25,
+        "labels": 2,
+        "rows_train": 3,
+        "rows_validation": 0,
+        "rows_test": 1,
+    }
+    assert labels_table(rows.assign(classes=[()] * 5), kept, []).empty
+
+
+def test_long_texts_are_counted_in_all_and_by_class_with_their_tokens_beyond() -> None:
+    rows = pd.DataFrame(
+        {
+            "key": ["k", "k", "k", None],
+            "classes": [("a",), ("a", "b"), (), ("b",)],
+            "tokens": [10, 30, 5, 2],
+            "all_tokens": [10, 30, 10, 2],
+            "tokens_beyond": [0, 20, 0, 0],
+        }
+    )
+    assert long_texts_table(rows, ["a", "b", "c"], 10).to_numpy().tolist() == [
+        ["all", 3, 1 / 3, 20 / 50],
+        ["a", 2, 1 / 2, 20 / 40],
+        ["b", 1, 1.0, 20 / 30],
+        ["c", 0, 0.0, 0.0],
+    ]

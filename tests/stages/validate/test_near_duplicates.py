@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from stages.validate.near_duplicates import allowed_edits, find_near_duplicates
+from stages.validate.near_duplicates import BETWEEN_TEXTS, allowed_edits, find_near_duplicates
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 SIMILARITY = 0.9
@@ -91,6 +91,14 @@ def test_a_text_and_its_nearly_equal_copy_are_told_from_an_equal_one() -> None:
     found = find_near_duplicates([text, text + "!"], [text], SIMILARITY)
     assert found.left.tolist() == [-1, 0]
     assert found.right.tolist() == [1]
+
+
+def test_each_of_several_texts_must_be_near() -> None:
+    passage = "the shop opens at nine and closes at six, and on the last day of the month it stays closed all day"
+    question, same, other = "when does the shop open?", "when does the shop open", "is it open on the last day?"
+    for between, expected in ((BETWEEN_TEXTS, [0, -1]), (" ", [0, 0])):
+        left, right = [f"{asked}{between}{passage}" for asked in (question, other)], [f"{same}{between}{passage}"]
+        assert find_near_duplicates(left, right, 0.8).left.tolist() == expected
 
 
 def test_edits_are_counted_without_rounding_error() -> None:

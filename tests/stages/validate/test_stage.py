@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from ruamel.yaml import YAML
 
 from stages.shared.errors import ParamsError
 from tests.conftest import ROOT, set_values
-from tests.stages.validate.conftest import Run, Splits, row, write_splits
+from tests.stages.validate.conftest import ENTITIES, Run, Splits, entity_row, row, write_splits
 
 Runner = Callable[..., Run]
 
@@ -46,7 +47,7 @@ def test_rows_in_are_rows_out_and_rows_rejected(splits: Splits, run: Runner) -> 
     assert result.reasons() == {
         "train-70": ["empty_text"],
         "train-71": ["length"],
-        "train-72": ["unknown_label"],
+        "train-72": ["unusable_label"],
         "train-73": ["duplicate"],
     }
     assert result.outcome.metrics["rows.set_aside"] == 4
@@ -63,12 +64,12 @@ def test_a_label_typo_is_set_aside_with_a_suggestion(splits: Splits, run: Runner
 
 def test_too_many_typos_are_refused_with_table_advice_and_reports(splits: Splits, run: Runner) -> None:
     splits["test"].append(row("test", 80, "Came in two days, well wrapped.", "postive"))
-    result = run(splits, {"validate.limits.unknown_label": 0.01})
-    line = result.unmet()["unknown_label"]
+    result = run(splits, {"validate.limits.unusable_label": 0.01})
+    line = result.unmet()["unusable_label"]
     assert "1 of 91 rows (1.1 %)" in line
     assert "at most 1 %" in line
     assert "test.csv:82 (test-80)" in line
-    assert "Did you mean 'positive'? Mend the labels" in result.refusal
+    assert "Did you mean 'positive'? Mend them" in result.refusal
     assert len(result.rejected) == 1
     assert "refused" in (result.out / "report.html").read_text(encoding="utf-8")
     assert not (result.out / "train.parquet").exists()
@@ -188,8 +189,62 @@ def test_an_unknown_language_is_a_wrong_parameter(splits: Splits, run: Runner) -
 
 
 def test_texts_that_would_be_cut_are_refused_over_the_limit(splits: Splits, run: Runner) -> None:
-    line = run(splits, {"task.max_tokens": 5}).unmet()["max_cut_share"]
-    assert "are longer than 5 tokens" in line
+    result = run(splits, {"task.max_tokens": 5})
+    assert "are longer than 5 tokens" in result.unmet()["max_cut_share"]
+    for page in ("report.html", "report.md"):
+        assert "than the 5 tokens that the model reads at once: their end is cut" in (result.out / page).read_text()
+
+
+@pytest.fixture
+def entities() -> Splits:
+    """Sentences with and without entities; the last of train is long."""
+    people, towns = ("Anna", "Ben", "Carla", "Dov", "Edda"), ("Rome", "Oslo", "Lima", "Cork")
+    texts = [(f"{who} moved to {town}, and liked it.", who, town) for who in people for town in towns]
+    splits: Splits = {"train": [], "validation": [], "test": []}
+    for number, (text, who, town) in enumerate(texts):
+        split = ("train", "train", "validation", "test")[number % 4]
+        splits[split].append(entity_row(split, number, text, (who, "PER"), (town, "LOC")))
+    splits["train"].append(entity_row("train", 30, "Nobody stayed there for very long, or so they say."))
+    return splits
+
+
+FEW: dict[str, Any] = ENTITIES | {
+    **{f"validate.min_rows.{split}": 5 for split in ("train", "validation", "test")},
+    "validate.max_class_share": 1.0,
+    "validate.near_duplicate_similarity": 0.99,
+}
+
+
+def test_rows_with_lists_pass_unchanged_and_long_texts_in_windows_are_not_cut(entities: Splits, run: Runner) -> None:
+    result = run(entities, FEW)
+    assert result.refusal == ""
+    for split, examples in entities.items():
+        assert pq.read_table(result.out / f"{split}.parquet").to_pylist() == examples
+    metrics = result.outcome.metrics
+    assert (metrics["cut_share"], metrics["cut_token_share"]) == (0, 0)
+    assert metrics["long_share"] > 0.9
+    report = (result.out / "report.md").read_text(encoding="utf-8")
+    assert "than the 8 tokens that the model reads at once: they are read in windows, nothing is cut" in report
+    assert "| PER | 20 | 100 % |" in report
+    assert "| PER | 10 (90.9 %) | 5 (100 %) | 5 (100 %) |" in report
+
+
+def test_spans_that_cannot_be_used_and_that_differ_are_set_aside_with_a_short_reason(
+    entities: Splits, run: Runner
+) -> None:
+    names = [f"Q{letter}." for letter in "abcdefgh"]
+    text = " ".join(names)
+    bad = entity_row("train", 40, "Ben is away.", ("Ben", "PERSON"))
+    listed = entity_row("train", 41, text, *((name, "PER") for name in names))
+    entities["train"] += [bad, listed, entity_row("train", 42, text)]
+    result = run(entities, FEW)
+    assert result.refusal == ""
+    reasons = {entry["id"]: entry["reasons"] for entry in result.rejected}
+    assert set(reasons) == {"train-40", "train-41", "train-42"}
+    assert reasons["train-40"][0].startswith("unusable_label: entities[0]: label 'PERSON' is not in task.labels")
+    (shortened,) = reasons["train-41"]
+    start = '[[0, 3, "PER"], [4, 7, "PER"], [8, 11, "PER"], [12, 15, "PER…'
+    assert shortened == f"conflict: expected '{start[:59]}…' here and '[]' at train.csv:44 (train)"
 
 
 def test_missing_and_foreign_columns_are_refused(
@@ -197,8 +252,8 @@ def test_missing_and_foreign_columns_are_refused(
 ) -> None:
     original = write_splits
 
-    def damaged(folder: Path, splits: Splits) -> Path:
-        file = original(folder, splits) / "test.parquet"
+    def damaged(folder: Path, splits: Splits, columns: dict[str, Any]) -> Path:
+        file = original(folder, splits, columns) / "test.parquet"
         table = pq.read_table(file).drop_columns(["label"])
         pq.write_table(table.append_column("star", pa.array([1] * len(table))), file)
         return folder
@@ -209,7 +264,7 @@ def test_missing_and_foreign_columns_are_refused(
     assert "test.star" in line
 
 
-def test_no_report_holds_a_text(splits: Splits, run: Runner) -> None:
+def test_no_report_holds_a_text_that_is_not_at_fault(splits: Splits, run: Runner) -> None:
     copied = splits["test"][0]
     splits["train"].append(row("train", 90, copied["text"] + "!", copied["label"]))
     result = run(splits)
@@ -222,6 +277,7 @@ def test_no_report_holds_a_text(splits: Splits, run: Runner) -> None:
 _SCRIPT = """
 import sys
 from pathlib import Path
+from typing import Any
 from stages.shared.params import load_params
 from stages.validate import validate
 out = Path("out")
