@@ -1,100 +1,176 @@
-"""What is predicted. A task is a file of this folder; the rest of the pipeline asks no other question of it.
+"""What is predicted. A task is a file of this folder that has:
 
-    class Params(Choice)     its options in params.yaml: labels, lengths
-    COLUMNS                  the columns that it adds to an example, with their types
-    PRIMARY                  the name of its primary metric; higher is better
-and the functions of the protocol below.
+    class Params(Choice)          its options in params.yaml
+    def open_task(params)         the task with these options: an object with everything of the protocol below
+
+The rest of the pipeline asks no other question of it. What several tasks share lies in the files that start with `_`.
+Every stage reads the chosen file for its Params: what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
+from serving.reading import Window
+from stages.shared import plugins
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
 
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
-Prediction: TypeAlias = dict[str, Any]
+Prediction: TypeAlias = dict[str, Any]  # {"answer": in one line, "confidence": float or None, "said": by the server}
+Span: TypeAlias = tuple[int, int]  # of characters, the end excluded
+Move: TypeAlias = Callable[[int], int]  # where a position of a text lies after the text has changed
+Run: TypeAlias = Callable[[Sequence[tuple[str, ...]]], list[np.ndarray]]  # the model's output for each of many requests
 
 
 class Task(Protocol):
-    """What a file of this folder provides. `params` is always the task's own Params."""
+    """What `open_task` gives."""
 
-    COLUMNS: dict[str, Any]
-    PRIMARY: str
-
-    def texts(self, example: Example) -> tuple[str, ...]:
-        """The texts of an example: what is cleaned, measured, compared for duplicates and shown to the model."""
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns that hold its texts: what is cleaned, measured, compared for duplicates and augmented."""
         ...
 
-    def with_texts(self, example: Example, texts: tuple[str, ...]) -> Example:
-        """The same example with other texts, as after cleaning or augmentation."""
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Those of them that a server is given, in the order in which the model reads them."""
         ...
+
+    @property
+    def paraphrased(self) -> tuple[str, ...]:
+        """Those that may be replaced by a paraphrase as a whole, as by back-translation; empty where none may."""
+        ...
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Those that bind rows: rows that are equal in them are never cut into two splits."""
+        ...
+
+    @property
+    def head(self) -> Literal["sequence", "token", "sentence"]:
+        """What the model gives: (batch, outputs), (batch, tokens, outputs), or unit vectors (batch, hidden)."""
+        ...
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the outputs of the model's head; empty for "sentence"."""
+        ...
+
+    @property
+    def marks(self) -> list[str]:
+        """Words that are added to the tokenizer's vocabulary, each one token."""
+        ...
+
+    @property
+    def primary(self) -> str:
+        """The name of its primary metric; higher is better."""
+        ...
+
+    @property
+    def declared(self) -> list[str]:
+        """The classes there are, each of which must occur in every split; empty for a task without a fixed set."""
+        ...
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that it adds to an example, with their types (`datasets` features)."""
+        ...
+
+    # the expected answer of an example
 
     def answer(self, example: Example) -> str:
-        """What is expected of the example, as one word: for class balance, stratifying and conflicts."""
+        """What is expected, in one line, the same for equal answers: for conflicts and for the reader."""
         ...
 
-    def answers(self, params: Any) -> list[str]:
-        """The answers there are, each of which must occur in every split; empty for a task without a fixed set."""
+    def classes(self, example: Example) -> list[str]:
+        """The classes that occur in what is expected, for the balance; empty where there are none."""
         ...
 
-    def fault(self, example: Example, params: Any) -> str | None:
-        """Why the expected answer cannot be used (an unknown label, with the nearest known one), else None."""
+    def stratum(self, example: Example) -> str:
+        """Which of a few kinds of examples it is: splits are cut so that each has its share of every kind."""
+        ...
+
+    def fault(self, example: Example) -> str | None:
+        """Why what is expected cannot be used (an unknown label, with the nearest known one), else None."""
+        ...
+
+    # changing an example
+
+    def with_texts(self, example: Example, texts: tuple[str, ...], moves: Sequence[Move]) -> Example:
+        """The same example with other texts, as after cleaning or augmentation; its spans are moved along."""
+        ...
+
+    def fixed_spans(self, example: Example) -> tuple[list[Span], ...]:
+        """For each text the spans that augmentation must not touch."""
         ...
 
     def protected_words(self) -> frozenset[str]:
         """Words, in lower case, that augmentation must not touch because they may carry the answer."""
         ...
 
-    def encode(
-        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], params: Any
-    ) -> list[dict[str, Any]]:
-        """Token ids and expected answer of each example, unpadded: {"input_ids": list[int], ..., "expected": ...}."""
+    # learning
+
+    def shown(self, example: Example) -> list[tuple[str, ...]]:
+        """What the model reads: one text or pair of texts, or several that belong together, the asked one first."""
         ...
 
-    def collate(self, encoded: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> Batch:
-        """One padded batch: "input_ids" and "attention_mask" (batch, tokens), "expected" as the loss wants it."""
+    def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
+        """What the loss expects of each window: a number, or an array whose first axis is padded with -100."""
         ...
 
-    def load_model(self, base: Path, params: Any) -> PreTrainedModel:
-        """The base model with the task's head; a head that the base lacks is drawn from torch's seed."""
+    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
+        """Balanced weights, shape (classes,): rows / (classes x rows of the class); None where there are no classes."""
         ...
 
-    def class_weights(self, examples: Sequence[Example], params: Any) -> torch.Tensor:
-        """Balanced weights, shape (classes,): rows / (classes x rows of the class)."""
-        ...
-
-    def loss_sum(self, logits: torch.Tensor, expected: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The summed loss of a batch, a scalar in nats. Divided by `loss_weight` it is the mean."""
         ...
 
-    def loss_weight(self, expected: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """What the summed loss of a batch is divided by, a scalar: the examples, or their class weights."""
         ...
 
-    def decode(self, logits: np.ndarray, params: Any) -> list[Prediction]:
-        """The answer of each row of logits: {"answer": str, "confidence": float, ...}."""
+    # answering
+
+    def settings(self) -> dict[str, Any]:
+        """What a server must know: {"answers": a file of serving/answers/, "inputs", "max_tokens", "labels", ...}."""
         ...
 
-    def metrics(self, expected: Sequence[str], predicted: Sequence[Prediction], params: Any) -> Metrics:
-        """Every metric of the task, PRIMARY among them: fractions in [0, 1]."""
+    def tune(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> dict[str, Any]:
+        """Settings that are decided on the validation split, as thresholds, given what is predicted without them."""
         ...
 
-    def class_scores(self, expected: Sequence[str], predicted: Sequence[Prediction], params: Any) -> Metrics:
-        """The F1 of each class, by its name, for the worst class of a comparison."""
+    def gather(self, examples: Sequence[Example], run: Run) -> dict[str, Any]:
+        """What an answer needs beside model and settings, as an index: name: array or list of texts."""
+        ...
+
+    # measuring
+
+    def metrics(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
+        """Every metric of the task, `primary` among them."""
+        ...
+
+    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
+        """The F1 of each class, by its name, for the worst class of a comparison; empty without classes."""
+        ...
+
+    def rightness(self, example: Example, prediction: Prediction) -> float:
+        """How right a prediction is, from 0 to 1 (all right)."""
+        ...
+
+    def agrees(self, one: Prediction, other: Prediction) -> bool:
+        """Whether two models give the same answer."""
         ...
 
     def resample(
-        self, expected: Sequence[str], models: Sequence[Sequence[Prediction]], params: Any, samples: int, seed: int
+        self, examples: Sequence[Example], models: Sequence[Sequence[Prediction]], samples: int, seed: int
     ) -> list[dict[str, np.ndarray]]:
         """The headline metrics, and `f1.<class>`, of each model in resamples of the test rows.
 
@@ -105,17 +181,28 @@ class Task(Protocol):
         """
         ...
 
-    def baseline(self, splits: Mapping[str, Sequence[Example]], params: Any, seed: int) -> tuple[list[Prediction], str]:
+    def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:
         """What the classical method for the task answers on splits["test"], and what it is, in words.
 
         It learns from splits["train"] and chooses its settings on splits["validation"].
         """
         ...
 
-    def report(self, out: Path, expected: Sequence[str], predicted: Sequence[Prediction], params: Any) -> str:
+    def report(self, out: Path, examples: Sequence[Example], predicted: Sequence[Prediction]) -> str:
         """Write the task's own plots/*.csv and pictures/*.png into `out`; give its part of the report, in Markdown."""
         ...
 
-    def bundle_settings(self, params: Any) -> dict[str, Any]:
-        """What the server needs to know: {"task": name, "labels": [...], "max_tokens": n, ...}."""
-        ...
+
+def task_of(params: Any) -> Task:
+    """The task that the section `task` of params.yaml chooses."""
+    return cast(Task, plugins.load("tasks", params.name).open_task(params))
+
+
+def texts_of(task: Task, example: Example) -> tuple[str, ...]:
+    """The texts of an example."""
+    return tuple(example[name] for name in task.texts)
+
+
+def asked_of(task: Task, example: Example) -> tuple[str, ...]:
+    """Those texts of an example that a server is given."""
+    return tuple(example[name] for name in task.asked)

@@ -1,0 +1,68 @@
+"""What most tasks on texts have in common: nothing to move, fix, mark, tune or gather."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.shared.examples import Example
+from stages.tasks import Move, Prediction, Run, Span
+
+_PROTECTED = """
+    no not nor never none nobody nothing nowhere neither cannot without hardly barely scarcely rarely seldom lack lacks
+    n't don't doesn't didn't isn't aren't wasn't weren't won't wouldn't can't couldn't shouldn't hasn't haven't hadn't
+    dont doesnt didnt isnt arent wasnt werent wont wouldnt cant couldnt shouldnt hasnt havent hadnt ain't aint
+    but however although though yet except despite unless instead only just too enough almost even still
+    more most less least few fewer little much many very better best worse worst good bad
+    could should would might must may if
+"""
+
+
+class PlainTexts:
+    """The parts of a task whose examples are texts without spans."""
+
+    texts: tuple[str, ...]
+    marks: list[str] = []  # noqa: RUF012  # never changed
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """All texts."""
+        return self.texts
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """All texts."""
+        return self.texts
+
+    @property
+    def paraphrased(self) -> tuple[str, ...]:
+        """All texts."""
+        return self.texts
+
+    def with_texts(self, example: Example, texts: tuple[str, ...], moves: Sequence[Move]) -> Example:
+        """The same example with other texts."""
+        return {**example, **dict(zip(self.texts, texts, strict=True))}
+
+    def fixed_spans(self, example: Example) -> tuple[list[Span], ...]:
+        """None."""
+        return tuple([] for _ in self.texts)
+
+    def protected_words(self) -> frozenset[str]:
+        """Negations, contrasts, degrees and plain judgements: to swap one may turn the answer round."""
+        return frozenset(_PROTECTED.split())
+
+    def shown(self, example: Example) -> list[tuple[str, ...]]:
+        """The texts, together."""
+        return [tuple(example[name] for name in self.texts)]
+
+    def tune(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def gather(self, examples: Sequence[Example], run: Run) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def agrees(self, one: Prediction, other: Prediction) -> bool:
+        """Whether the answers are the same."""
+        return bool(one["answer"] == other["answer"])
