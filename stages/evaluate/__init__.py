@@ -2,98 +2,103 @@
 
 in    validated/train.parquet, validation.parquet, test.parquet   the user's own rows
       model/model/                                                Transformers layout, from train
-out   predictions.parquet       id, expected, predicted, confidence, logits: one row per test row, in its order
-      errors.csv                most confident errors; their texts only if `evaluate.show_texts`
+out   predictions.parquet       id, expected, predicted, confidence, said, outputs: one row per test row, in its order
+      errors.csv                worst errors, the most confident first; their texts only if `evaluate.show_texts`
       report.md, labels.csv     for a reader
-      plots/, pictures/         confusion, reliability
+      plots/, pictures/         reliability, and the task's own
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from accelerate import Accelerator
 
 from stages.evaluate.calibration import calibration_error, reliability, write_reliability
 from stages.evaluate.intervals import gains, prefixed, with_intervals
 from stages.evaluate.report import report_text
-from stages.shared import plugins
+from stages.shared.answering import decode, read_settings, run_of
+from stages.shared.answers import Answers, by_example, write_answers
 from stages.shared.base_model import tokenizer_of
 from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example, read_split
+from stages.shared.items import items_of, reader_of
 from stages.shared.markdown import table
+from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
-from stages.shared.predict import predict
+from stages.shared.predict import Batching, predict
 from stages.shared.resources import peak_memory
-from stages.tasks import Prediction, Task
+from stages.tasks import Prediction, Task, asked_of, task_of, texts_of
 
 __all__ = ["evaluate"]
 
+Splits = dict[str, list[Example]]
 
-def logits_of(task: Task, folder: Path, examples: Sequence[Example], params: Params) -> np.ndarray:
-    """The logits of the model in `folder` for each example, shape (examples, classes)."""
+
+def answer_all(task: Task, folder: Path, splits: Splits, params: Params) -> Answers:
+    """What the model in `folder` says of each test example."""
+    test = splits["test"]
     tokenizer = tokenizer_of(folder)
-    model = task.load_model(folder, params.task).to(Accelerator().device)
-    encoded = task.encode(tokenizer, examples, params.task)
-    return predict(model, encoded, lambda rows: task.collate(rows, tokenizer), params.evaluate.batch_size, "evaluate")
-
-
-def write_predictions(
-    path: Path,
-    examples: Sequence[Example],
-    expected: Sequence[str],
-    predicted: Sequence[Prediction],
-    logits: np.ndarray,
-) -> None:
-    """Write id, expected, predicted, confidence and logits of each test row, in its order."""
-    columns = {
-        "id": pa.array([example["id"] for example in examples], pa.string()),
-        "expected": pa.array(expected, pa.string()),
-        "predicted": pa.array([prediction["answer"] for prediction in predicted], pa.string()),
-        "confidence": pa.array([prediction["confidence"] for prediction in predicted], pa.float64()),
-        "logits": pa.array(list(logits), pa.list_(pa.float32())),
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    model = load_model(task, folder, params.task, len(tokenizer)).to(Accelerator().device)
+    settings = read_settings(folder)
+    reader = reader_of(tokenizer, settings)
+    way = Batching(params.evaluate.batch_size, tokenizer.pad_token_id or 0, "evaluate")
+    items = items_of(task, reader, test)
+    outputs = predict(model, items, way)
+    rows = [row for split in SPLITS for row in splits[split]]
+    settings |= task.gather(rows, run_of(reader, lambda some: predict(model, some, way)))
+    predicted = decode(outputs, items, [asked_of(task, row) for row in test], settings)
+    return Answers(
+        [row["id"] for row in test], [task.answer(row) for row in test], predicted, by_example(outputs, items)
+    )
 
 
 def worst_errors(
     task: Task, examples: Sequence[Example], predicted: Sequence[Prediction], params: Params
 ) -> tuple[list[str], list[list[object]]]:
-    """Header and rows of the errors that the model was surest of; the text is left out unless it may be shown."""
-    header = ["id", "source", "expected", "predicted", "confidence"] + ["text"] * params.evaluate.show_texts
-    wrong = [
-        (example, prediction)
-        for example, prediction in zip(examples, predicted, strict=True)
-        if task.answer(example) != prediction["answer"]
-    ]
-    wrong.sort(key=lambda pair: -pair[1]["confidence"])
-    return header, [
-        [example["id"], example["source"], task.answer(example), prediction["answer"], prediction["confidence"]]
-        + [" / ".join(task.texts(example))] * params.evaluate.show_texts
-        for example, prediction in wrong[: params.evaluate.worst_errors]
-    ]
-
-
-def figures_of(task: Task, expected: Sequence[str], predicted: Sequence[Prediction], params: Params) -> Metrics:
-    """The task's metrics, and the F1 of each class as `f1.<class>`."""
-    return {
-        **task.metrics(expected, predicted, params.task),
-        **prefixed("f1", task.class_scores(expected, predicted, params.task)),
+    """Header and rows of the worst errors, the surest first; what may hold a text only if texts may be shown."""
+    rightness = [task.rightness(*pair) for pair in zip(examples, predicted, strict=True)]
+    wrong = [place for place, value in enumerate(rightness) if value < 1]
+    wrong.sort(key=lambda place: (rightness[place], -(predicted[place]["confidence"] or 0.0)))
+    columns: dict[str, Callable[[int], object]] = {
+        "id": lambda place: examples[place]["id"],
+        "source": lambda place: examples[place]["source"],
+        "rightness": lambda place: rightness[place],
+        "confidence": lambda place: predicted[place]["confidence"],
     }
+    if params.evaluate.show_texts or task.declared:
+        columns["expected"] = lambda place: task.answer(examples[place])
+        columns["predicted"] = lambda place: predicted[place]["answer"]
+    if params.evaluate.show_texts:
+        columns["text"] = lambda place: " / ".join(texts_of(task, examples[place]))
+    shown = wrong[: params.evaluate.worst_errors]
+    return list(columns), [[value(place) for value in columns.values()] for place in shown]
+
+
+def calibration(task: Task, examples: Sequence[Example], predicted: Sequence[Prediction], out: Path) -> Metrics:
+    """How often the model is right at each confidence, drawn; nothing where a prediction has none."""
+    if any(prediction["confidence"] is None for prediction in predicted):
+        return {}
+    confidence = np.array([prediction["confidence"] for prediction in predicted])
+    correct = np.array([task.rightness(*pair) == 1 for pair in zip(examples, predicted, strict=True)])
+    bins = reliability(confidence, correct)
+    write_reliability(bins, out)
+    return {"test.calibration_error": calibration_error(bins)}
+
+
+def figures_of(task: Task, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
+    """The task's metrics, and the F1 of each class as `f1.<class>`."""
+    return {**task.metrics(examples, predicted), **prefixed("f1", task.class_scores(examples, predicted))}
 
 
 def compare(
-    task: Task, expected: Sequence[str], model: Sequence[Prediction], baseline: Sequence[Prediction], params: Params
+    task: Task, examples: Sequence[Example], model: Sequence[Prediction], baseline: Sequence[Prediction], params: Params
 ) -> Metrics:
     """`test.*`, `baseline.*` and `gain.*`, with intervals from resamples that all three share."""
-    ours, theirs = (figures_of(task, expected, predicted, params) for predicted in (model, baseline))
-    samples, seed = params.evaluate.bootstrap_samples, params.seed
-    first, second = task.resample(expected, [model, baseline], params.task, samples, seed)
+    ours, theirs = (figures_of(task, examples, predicted) for predicted in (model, baseline))
+    first, second = task.resample(examples, [model, baseline], params.evaluate.bootstrap_samples, params.seed)
     return {
         **prefixed("test", with_intervals(ours, first)),
         **prefixed("baseline", with_intervals(theirs, second)),
@@ -104,27 +109,20 @@ def compare(
 def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome:
     """Measure the model and the baseline on the test split, and write predictions, errors, plots and the report."""
     started = time.perf_counter()
-    task = cast(Task, plugins.load("tasks", params.task.name))
-    splits: dict[str, list[Example]] = {split: list(read_split(validated, split)) for split in SPLITS}
+    task = task_of(params.task)
+    splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
     test = splits["test"]
-    expected = [task.answer(example) for example in test]
-    logits = logits_of(task, model / "model", test, params)
-    predicted = task.decode(logits, params.task)
+    answers = answer_all(task, model / "model", splits, params)
     predicted_at = time.perf_counter()
-    others, baseline = task.baseline(splits, params.task, params.seed)
+    others, baseline = task.baseline(splits, params.seed)
     baseline_at = time.perf_counter()
 
-    confidence = np.array([prediction["confidence"] for prediction in predicted])
-    correct = np.array([answer == p["answer"] for answer, p in zip(expected, predicted, strict=True)])
-    bins = reliability(confidence, correct)
-    metrics = compare(task, expected, predicted, others, params)
-    metrics |= {"test.rows": len(test), "test.calibration_error": calibration_error(bins)}
-
-    write_predictions(out / "predictions.parquet", test, expected, predicted, logits)
-    write_reliability(bins, out)
-    header, errors = worst_errors(task, test, predicted, params)
+    metrics = compare(task, test, answers.predictions, others, params)
+    metrics |= {"test.rows": len(test), **calibration(task, test, answers.predictions, out)}
+    write_answers(out / "predictions.parquet", answers)
+    header, errors = worst_errors(task, test, answers.predictions, params)
     write_csv(out / "errors.csv", header, errors)
-    part = task.report(out, expected, predicted, params.task)
+    part = task.report(out, test, answers.predictions)
     names = [name.removeprefix("gain.") for name in metrics if name.startswith("gain.") and f"{name}_low" in metrics]
     text = report_text(metrics, names, baseline, part, table(header, errors))
     (out / "report.md").write_text(text, encoding="utf-8")
@@ -134,12 +132,12 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
         "baseline_seconds": baseline_at - predicted_at,
         "peak_memory_megabytes": peak_memory() / 1e6,
     }
-    return Outcome(_summary(metrics, task.PRIMARY), metrics, timings)
+    return Outcome(_summary(metrics, task.primary), metrics, timings)
 
 
 def _summary(metrics: Metrics, primary: str) -> str:
     return (
         f"{metrics['test.rows']:.0f} test rows: {primary} {metrics[f'test.{primary}']:.4f} "
-        f"({metrics[f'test.{primary}_low']:.4f} to {metrics[f'test.{primary}_high']:.4f}), "
-        f"accuracy {metrics['test.accuracy']:.4f}; baseline {primary} {metrics[f'baseline.{primary}']:.4f}"
+        f"({metrics[f'test.{primary}_low']:.4f} to {metrics[f'test.{primary}_high']:.4f}); "
+        f"baseline {primary} {metrics[f'baseline.{primary}']:.4f}"
     )

@@ -26,6 +26,14 @@ def headline_table(metrics: Metrics, names: Sequence[str]) -> str:
     return table(("figure", "model", "baseline", "gain"), rows)
 
 
+def _calibration(metrics: Metrics) -> str:
+    if "test.calibration_error" not in metrics:
+        return ""
+    return (
+        f"Calibration error: {metrics['test.calibration_error']:.4f} (mean distance of confidence and share correct).\n"
+    )
+
+
 def report_text(metrics: Metrics, names: Sequence[str], baseline: str, task_part: str, errors: str) -> str:
     """The whole report, in Markdown."""
     rows = f"{metrics['test.rows']:.0f}"
@@ -33,6 +41,5 @@ def report_text(metrics: Metrics, names: Sequence[str], baseline: str, task_part
         f"# The model on the test split\n\n{rows} rows; in brackets the 95 % bootstrap interval. "
         f"Baseline: {baseline}, chosen on the validation split, fitted on the training rows without copies.\n\n"
         f"{headline_table(metrics, names)}\n"
-        f"Calibration error: {metrics['test.calibration_error']:.4f} (mean distance of confidence and share correct).\n"
-        f"\n{task_part}\n## Most confident errors\n\n{errors}"
+        f"{_calibration(metrics)}\n{task_part}\n## Worst errors\n\n{errors}"
     )

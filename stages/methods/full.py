@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from stages.methods import Start
 from stages.shared.sections import Choice
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+KEEPS_HEAD = True
 
 
 class Params(Choice):
@@ -16,9 +19,18 @@ class Params(Choice):
     name: Literal["full"]
 
 
-def prepare(model: PreTrainedModel, params: Params) -> PreTrainedModel:
+def check(task: Any, params: Params) -> None:
+    """It is for every task."""
+
+
+def settings(start: Start, params: Params) -> dict[str, Any]:
+    """None."""
+    return {}
+
+
+def prepare(start: Start, params: Params) -> PreTrainedModel:
     """The model with all its weights trainable."""
-    return model.requires_grad_(True)
+    return start.load().requires_grad_(True)
 
 
 def finish(model: PreTrainedModel) -> PreTrainedModel:

@@ -1,10 +1,10 @@
 """Put model, tokenizer, settings and model card into a bundle that runs without torch, and check that it answers.
 
 in    validated/*.parquet             for the card: rows of each split, hash of the test split
-      model/model/tokenizer.json      as in training
+      model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
-      quantized/model.onnx, predictions.parquet, metrics.json
-out   bundle/                         model.onnx, tokenizer.json, settings.json, README.md, MANIFEST.json
+      quantized/model.onnx, extras/, predictions.parquet, metrics.json
+out   bundle/                         model.onnx, tokenizer.json, settings.json, README.md, MANIFEST.json, extras
       registration.json               what the model registry needs to know of it
 """
 
@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,29 +21,30 @@ import pyarrow.parquet as pq
 from serving.bundle import FORMAT, MANIFEST, MODEL, SETTINGS, TOKENIZER
 from serving.predict import Predictor
 from stages.package.card import Facts, data_facts, model_card
-from stages.shared import plugins
+from stages.shared.answering import EXTRAS, read_settings
 from stages.shared.base_model import POINTER
 from stages.shared.errors import Refused
 from stages.shared.examples import Example, read_split
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.shared.publish import sha256_of, write_json, write_manifest
-from stages.tasks import Task
+from stages.tasks import Task, asked_of, task_of
 
 __all__ = ["package"]
 
 CARD = "README.md"
-CHECKED = 200  # test texts that the bundle must answer exactly as the evaluated model did
+CHECKED = 200  # test examples that the bundle must answer exactly as the evaluated model did
 CLEANING = "Unicode NFC; control, bidi and zero-width characters dropped; white space as one space; ends trimmed"
 
 
-def settings_of(task: Task, params: Params) -> dict[str, Any]:
+def settings_of(folder: Path, extras: Sequence[Path], params: Params) -> dict[str, Any]:
     """What the server must know of the model, and how it treats a text before the model sees it."""
     return {
-        **task.bundle_settings(params.task),
+        **read_settings(folder),
         "format": FORMAT,
         "name": params.package.name,
-        "preprocessing": {"cleaning": CLEANING, "batching": "each text by itself, unpadded", "truncation": "the end"},
+        "extras": [path.name for path in extras],
+        "preprocessing": {"cleaning": CLEANING, "batching": "each row of tokens by itself, unpadded"},
     }
 
 
@@ -69,22 +70,28 @@ def check_answers(bundle: Path, examples: Sequence[Example], evaluated: Path, ta
     rows = pq.read_table(evaluated).slice(0, len(examples)).to_pylist()
     wrong = []
     for example, row in zip(examples, rows, strict=True):
-        logits, word = predictor.inspect(*task.texts(example))
-        if word != row["predicted"] or not np.array_equal(logits, np.float32(row["logits"])):
+        outputs, word = predictor.inspect(*asked_of(task, example))
+        same = all(
+            np.array_equal(np.ravel(found), np.float32(wanted))
+            for found, wanted in zip(outputs, row["outputs"], strict=False)  # after those of what is asked come others
+        )
+        if word != row["predicted"] or not same:
             wrong.append(row["id"])
     if wrong:
         raise Refused(
-            f"{bundle.name}: answers {len(wrong)} of {len(rows)} test texts otherwise than the evaluated model: rows "
-            f"{', '.join(wrong[:10])}. Run `dvc repro --force quantize package` on this machine."
+            f"{bundle.name}: answers {len(wrong)} of {len(rows)} test examples otherwise than the evaluated model: "
+            f"rows {', '.join(wrong[:10])}. Run `dvc repro --force quantize package` on this machine."
         )
 
 
-def write_bundle(facts: Facts, tokenizer: Path, small: Path, bundle: Path, settings: dict[str, Any]) -> None:
+def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequence[Path], bundle: Path) -> None:
     """Write every file of the bundle, its manifest last."""
     bundle.mkdir()
-    shutil.copyfile(small, bundle / MODEL)
+    shutil.copyfile(quantized / MODEL, bundle / MODEL)
     shutil.copyfile(tokenizer, bundle / TOKENIZER)
-    write_json(bundle / SETTINGS, settings)
+    for path in extras:
+        shutil.copyfile(path, bundle / path.name)
+    write_json(bundle / SETTINGS, facts.settings)
     (bundle / CARD).write_text(model_card(facts), encoding="utf-8")
     write_manifest(bundle)
 
@@ -96,34 +103,34 @@ def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out:
         Refused: the bundle does not answer as the evaluated model did.
     """
     started = time.perf_counter()
-    task = cast(Task, plugins.load("tasks", params.task.name))
+    task = task_of(params.task)
     small, bundle = read_metrics(quantized), out / "bundle"
-    settings = settings_of(task, params)
+    extras = sorted((quantized / EXTRAS).glob("*"))
     facts = Facts(
         params=params,
-        settings=settings,
+        settings=settings_of(model / "model", extras, params),
         base=base_facts(model),
-        primary=task.PRIMARY,
+        primary=task.primary,
         large=read_metrics(evaluated),
         small=small,
         data=data_facts(validated, task),
     )
-    write_bundle(facts, model / "model" / TOKENIZER, quantized / MODEL, bundle, settings)
+    write_bundle(facts, model / "model" / TOKENIZER, quantized, extras, bundle)
     examples = list(read_split(validated, "test").select(range(min(CHECKED, facts.data.rows["test"]))))
     check_answers(bundle, examples, quantized / "predictions.parquet", task)
     digest = sha256_of(bundle / MANIFEST)
     registration = {
         "name": params.package.name,
-        "primary": task.PRIMARY,
-        "value": small[f"test.{task.PRIMARY}"],
+        "primary": task.primary,
+        "value": small[f"test.{task.primary}"],
         "test_sha256": facts.data.test_sha256,
         "bundle_sha256": digest,
     }
     write_json(out / "registration.json", registration)
     size = sum(path.stat().st_size for path in bundle.iterdir())
     return Outcome(
-        summary=f"{params.package.name}: {size / 1e6:.1f} MB, answers {len(examples)} test texts as it was evaluated",
-        metrics={"bytes": size, "checked_texts": len(examples)},
+        summary=f"{params.package.name}: {size / 1e6:.1f} MB, answers {len(examples)} test rows as it was evaluated",
+        metrics={"bytes": size, "checked_examples": len(examples)},
         timings={"seconds": time.perf_counter() - started},
         tags={"registered_name": params.package.name, "bundle_sha256": digest},
     )

@@ -21,10 +21,10 @@ TEMPLATE = "card.md.j2"
 
 @dataclass(frozen=True)
 class Data:
-    """What is said of the data: rows of each split, of each answer in it, and the hash of the test split."""
+    """What is said of the data: rows of each split, those in which each class occurs, the hash of the test split."""
 
     rows: dict[str, int]
-    answers: dict[str, dict[str, int]]
+    classes: dict[str, dict[str, int]]
     test_sha256: str
 
 
@@ -42,11 +42,12 @@ class Facts:
 
 
 def data_facts(validated: Path, task: Task) -> Data:
-    """Count the rows of each split and of each answer."""
-    answers = {split: Counter(task.answer(row) for row in read_split(validated, split)) for split in SPLITS}
+    """Count the rows of each split and of each class."""
+    splits = {split: list(read_split(validated, split)) for split in SPLITS}
+    classes = {split: Counter(name for row in rows for name in task.classes(row)) for split, rows in splits.items()}
     return Data(
-        rows={split: sum(counts.values()) for split, counts in answers.items()},
-        answers={split: dict(sorted(counts.items())) for split, counts in answers.items()},
+        rows={split: len(rows) for split, rows in splits.items()},
+        classes={split: dict(sorted(counts.items())) for split, counts in classes.items()},
         test_sha256=sha256_of(validated / "test.parquet"),
     )
 

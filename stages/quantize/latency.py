@@ -1,4 +1,4 @@
-"""How long one text takes, from the text to the logits."""
+"""How long one example takes, from its texts to the model's output."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,9 @@ def latencies(runtimes: Mapping[str, Runtime], examples: Sequence[tuple[str, ...
     for number, texts in enumerate([*examples[:WARM_UP], *examples]):
         for name, runtime in runtimes.items():
             started = time.perf_counter()
-            runtime.run(*texts)
+            reading, _ = runtime.read(texts)
+            for window in reading.windows:
+                runtime.run(window)
             if number >= min(WARM_UP, len(examples)):
                 taken[name].append(1000 * (time.perf_counter() - started))
     return {

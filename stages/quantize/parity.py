@@ -1,10 +1,11 @@
 """How far the quantised model is from the float one on the test split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from stages.quantize.answers import Answers
 from stages.quantize.checks import Check
+from stages.shared.answers import Answers
+from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
 from stages.shared.params import ParityLimits
 from stages.tasks import Task
@@ -17,47 +18,43 @@ class Parity:
     Attributes:
         agreement: fraction of the texts with the same answer.
         primary_change: of the task's primary metric; below 0 where the quantised model is worse.
-        worst_class, worst_class_change: the class whose score fell the most, or rose the least.
+        worst_class, worst_class_change: the class whose score fell the most, or rose the least; None without classes.
     """
 
     agreement: float
     primary_change: float
-    worst_class: str
-    worst_class_change: float
+    worst_class: str | None
+    worst_class_change: float | None
 
     def metrics(self) -> Metrics:
         """The figures, by name."""
-        return {
+        figures = {
             "agreement": self.agreement,
             "primary_change": self.primary_change,
             "worst_class_change": self.worst_class_change,
         }
+        return {name: value for name, value in figures.items() if value is not None}
 
 
-def compare(expected: Answers, small: Answers, task: Task, task_params: Any) -> Parity:
-    """Compare the answers of the float model (`expected`) and of the quantised one, on the same examples."""
-    same = [
-        one["answer"] == other["answer"] for one, other in zip(expected.predictions, small.predictions, strict=True)
-    ]
-    before, after = (
-        task.metrics(answers.expected, answers.predictions, task_params)[task.PRIMARY] for answers in (expected, small)
-    )
-    classes_before, classes_after = (
-        task.class_scores(answers.expected, answers.predictions, task_params) for answers in (expected, small)
-    )
+def compare(before: Answers, after: Answers, examples: Sequence[Example], task: Task) -> Parity:
+    """Compare the answers of the float model (`before`) and of the quantised one, on the same examples."""
+    same = [task.agrees(one, other) for one, other in zip(before.predictions, after.predictions, strict=True)]
+    both = before.predictions, after.predictions
+    primary_before, primary_after = (task.metrics(examples, predicted)[task.primary] for predicted in both)
+    classes_before, classes_after = (task.class_scores(examples, predicted) for predicted in both)
     changes = {name: classes_after[name] - classes_before[name] for name in sorted(classes_before)}
-    worst = min(changes, key=lambda name: changes[name])
-    return Parity(sum(same) / len(same), after - before, worst, changes[worst])
+    worst = min(changes, key=lambda name: changes[name], default=None)
+    change = None if worst is None else changes[worst]
+    return Parity(sum(same) / len(same), primary_after - primary_before, worst, change)
 
 
 def parity_checks(parity: Parity, primary: str, limits: ParityLimits) -> list[Check]:
     """What the limits in params.yaml say of it."""
-    return [
-        Check.at_least("texts with the same answer as the float model", parity.agreement, limits.min_agreement),
+    checks = [
+        Check.at_least("examples with the same answer as the float model", parity.agreement, limits.min_agreement),
         Check.at_most(f"loss of test {primary}", max(0.0, -parity.primary_change), limits.max_primary_drop),
-        Check.at_most(
-            f"loss of F1 of the worst class, {parity.worst_class}",
-            max(0.0, -parity.worst_class_change),
-            limits.max_class_drop,
-        ),
     ]
+    if parity.worst_class_change is not None:
+        name = f"loss of F1 of the worst class, {parity.worst_class}"
+        checks.append(Check.at_most(name, max(0.0, -parity.worst_class_change), limits.max_class_drop))
+    return checks

@@ -17,6 +17,8 @@ from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
 from stages.shared.errors import MachineError
+from stages.shared.headed import Headed
+from stages.shared.predict import input_names
 
 OPSET = 18
 ONNX_LIMIT = 2_000_000_000  # bytes that one protobuf message can hold, less a little for what is no weight
@@ -78,12 +80,6 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def input_names(model: PreTrainedModel) -> list[str]:
-    """The inputs that the architecture needs: token types only where it tells more than one type apart."""
-    names = ["input_ids", "attention_mask"]
-    return [*names, "token_type_ids"] if getattr(model.config, "type_vocab_size", 0) > 1 else names
-
-
 def _sample(model: PreTrainedModel, batch: int, tokens: int) -> Arrays:
     """Random token ids (batch, tokens); each row is shorter than the one before, the rest of it is padding."""
     config = model.config.get_text_config()
@@ -93,8 +89,11 @@ def _sample(model: PreTrainedModel, batch: int, tokens: int) -> Arrays:
     mask = (np.arange(tokens) < np.array(lengths)[:, None]).astype(np.int64)
     padding = config.pad_token_id or 0
     ids = np.where(mask == 1, np.where(ids == padding, (padding + 1) % config.vocab_size, ids), padding)
+    token = model.description.get("token") if isinstance(model, Headed) else None
+    if token is not None:  # the one at which the head looks
+        ids[range(batch), [length // 2 for length in lengths]] = token
     arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    return {name: arrays[name] for name in input_names(model)}
+    return {name: arrays[name] for name in input_names(model.config)}
 
 
 def export(model: PreTrainedModel) -> onnx.ModelProto:

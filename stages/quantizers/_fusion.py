@@ -16,20 +16,32 @@ POSITIONS_FROM_PADDING = ("camembert", "roberta", "xlm-roberta")  # their embedd
 FUSED = ("Attention", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization")
 
 
-def expected_fusions(config: PretrainedConfig) -> dict[str, int]:
-    """How many of each fused node a model of this shape must have; empty for an architecture that is not in KNOWN.
+def is_known(config: PretrainedConfig) -> bool:
+    """Whether an architecture is one that can be fused: an encoder, which reads in both directions, in KNOWN."""
+    return config.model_type in KNOWN and not getattr(config, "is_decoder", False)
+
+
+def expected_fusions(config: PretrainedConfig, head: str | None = None) -> dict[str, int | None]:
+    """How many of each fused node a model of this shape must have; empty for an architecture that is not known.
 
     A layer has one attention, one feed-forward activation (a BiasGelu when it is GELU) and two normalised sums; the
-    embeddings are one more node where positions count from 0.
+    embeddings are one more node where positions count from 0. A language model has one more activation before its
+    words; what a head of the user's has, nobody knows.
+
+    Args:
+        config: of the model.
+        head: as `stages.shared.headed` names it, "words" for a language model's; None for a usual one.
     """
-    if config.model_type not in KNOWN:
+    if not is_known(config):
         return {}
     layers = config.num_hidden_layers
-    fused = {"Attention": layers, "SkipLayerNormalization": 2 * layers}
+    fused: dict[str, int | None] = {"Attention": layers, "SkipLayerNormalization": 2 * layers}
     if getattr(config, "hidden_act", getattr(config, "activation", None)) == "gelu":
-        fused["BiasGelu"] = layers
+        fused["BiasGelu"] = layers + (head == "words")
     if config.model_type not in POSITIONS_FROM_PADDING:
         fused["EmbedLayerNormalization"] = 1
+    if head == "custom":
+        fused |= {"BiasGelu": None, "SkipLayerNormalization": None}
     return fused
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
+Expected = dict[str, int | None]
 PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else the quantiser asks for the fusion that was just done
 
 
@@ -26,11 +27,11 @@ class Params(Choice):
     reduce_range: bool
 
 
-def _expected_or_none(expected: dict[str, int], name: str) -> int | None:
+def _expected_or_none(expected: Expected, name: str) -> int | None:
     return expected.get(name, 0) if expected else None
 
 
-def fusion_counts(fused: onnx.ModelProto, expected: dict[str, int]) -> list[Count]:
+def fusion_counts(fused: onnx.ModelProto, expected: Expected) -> list[Count]:
     """How many nodes of each fused kind there are."""
     from stages.quantizers._fusion import FUSED, node_counts
 
@@ -39,19 +40,20 @@ def fusion_counts(fused: onnx.ModelProto, expected: dict[str, int]) -> list[Coun
 
 
 def quantized_counts(
-    small: onnx.ModelProto, fused: onnx.ModelProto, dense_layers: int, expected: dict[str, int]
+    small: onnx.ModelProto, fused: onnx.ModelProto, dense_layers: int, expected: Expected
 ) -> list[Count]:
     """How many nodes were quantised, and how many matrix products were left in float.
 
     Args:
         small, fused: the graph after and before.
         dense_layers: of the torch model. An attention takes in three: queries, keys and values.
-        expected: the fused nodes that a model of this shape has, empty if unknown.
+        expected: the fused nodes that a model of this shape has, empty if unknown, None for what only its head decides.
     """
     from stages.quantizers._fusion import dense_count, node_counts
 
     found, attentions = node_counts(small), node_counts(fused)["Attention"]
-    products = dense_layers - 3 * expected["Attention"] if expected else None
+    known = bool(expected) and None not in expected.values()
+    products = dense_layers - 3 * (expected["Attention"] or 0) if known else None
     return [
         Count("int8 attention", found["QAttention"], attentions),
         Count("int8 matrix product", found["MatMulInteger"], products),
@@ -85,9 +87,9 @@ def _quantize(fused: onnx.ModelProto, out: Path, params: Params) -> onnx.ModelPr
 def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
     """The model as an ONNX graph: fused where its architecture is known, as it comes where it is not."""
     from stages.quantizers._export import export, plain_attention
-    from stages.quantizers._fusion import KNOWN, fuse, strip
+    from stages.quantizers._fusion import fuse, is_known, strip
 
-    if model.config.model_type in KNOWN:
+    if is_known(model.config):
         with plain_attention(model):
             graph = fuse(export(model), model.config)
     else:
@@ -103,8 +105,10 @@ def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params)
 
     from stages.quantizers._export import largest_difference, shapes
     from stages.quantizers._fusion import expected_fusions
+    from stages.shared.headed import Headed
 
-    expected = expected_fusions(model.config)
+    head = model.description["head"] if isinstance(model, Headed) else None
+    expected = expected_fusions(model.config, head)
     model.train(False)
     fused = export_fused(model)
     onnx.save(fused, out / FLOAT_MODEL)

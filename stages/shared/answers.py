@@ -1,5 +1,7 @@
-"""What a model said of each text of the test split, as it lies in predictions.parquet."""
+"""What a model said of each example of the test split, as it lies in predictions.parquet."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages.shared.items import Item
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("expected", pa.string()),
         ("predicted", pa.string()),
         ("confidence", pa.float64()),
-        ("logits", pa.list_(pa.float32())),
+        ("said", pa.string()),
+        ("outputs", pa.list_(pa.list_(pa.float32()))),
     ]
 )
 
@@ -25,24 +30,34 @@ class Answers:
 
     Attributes:
         ids, expected: of the examples.
-        predictions: {"answer": str, "confidence": float, ...} of each.
-        logits: float32, shape (examples, outputs).
+        predictions: {"answer": str, "confidence": float or None, "said": dict} of each.
+        outputs: of each example, for each row that the model read of it, what it gave, flattened.
     """
 
     ids: list[str]
     expected: list[str]
     predictions: list[dict[str, Any]]
-    logits: np.ndarray
+    outputs: list[list[np.ndarray]]
+
+
+def by_example(outputs: Sequence[np.ndarray], items: Sequence[Item]) -> list[list[np.ndarray]]:
+    """The outputs of the items of each example, row by row, flattened."""
+    found: list[list[np.ndarray]] = [[] for _ in range(max((item.example for item in items), default=-1) + 1)]
+    for item, output in zip(items, outputs, strict=True):
+        rows = [output] if len(item.rows) == 1 else list(output)
+        found[item.example] += [np.float32(row).ravel() for row in rows]
+    return found
 
 
 def read_answers(file: Path) -> Answers:
     """The answers that a predictions.parquet holds."""
     columns = pq.read_table(file).to_pydict()
     predictions = [
-        {"answer": answer, "confidence": confidence}
-        for answer, confidence in zip(columns["predicted"], columns["confidence"], strict=True)
+        {"answer": answer, "confidence": confidence, "said": json.loads(said)}
+        for answer, confidence, said in zip(columns["predicted"], columns["confidence"], columns["said"], strict=True)
     ]
-    return Answers(columns["id"], columns["expected"], predictions, np.array(columns["logits"], dtype=np.float32))
+    outputs = [[np.array(row, dtype=np.float32) for row in rows] for rows in columns["outputs"]]
+    return Answers(columns["id"], columns["expected"], predictions, outputs)
 
 
 def write_answers(file: Path, answers: Answers) -> None:
@@ -52,6 +67,7 @@ def write_answers(file: Path, answers: Answers) -> None:
         "expected": answers.expected,
         "predicted": [prediction["answer"] for prediction in answers.predictions],
         "confidence": [prediction["confidence"] for prediction in answers.predictions],
-        "logits": answers.logits.tolist(),
+        "said": [json.dumps(prediction["said"], ensure_ascii=False) for prediction in answers.predictions],
+        "outputs": [[row.tolist() for row in rows] for rows in answers.outputs],
     }
     pq.write_table(pa.table(columns, schema=SCHEMA), file, compression="zstd")

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def require_length(base: BaseModel, max_tokens: int) -> None:
     A RoBERTa counts positions from the one after padding, so that two of its table's rows are never used.
     """
     config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
-    positions = config.get("max_position_embeddings")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))  # GPT-2's word for it
     if positions is None:
         return
     longest = positions - 2 if config.get("model_type") in COUNTED_FROM_PADDING else positions
@@ -110,8 +111,8 @@ def require_length(base: BaseModel, max_tokens: int) -> None:
         )
 
 
-def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
-    """The fast tokenizer in a model's folder.
+def tokenizer_of(folder: Path, marks: Sequence[str] = ()) -> PreTrainedTokenizerBase:
+    """The fast tokenizer in a model's folder, with the marks in its vocabulary, each one token.
 
     Raises:
         MachineError: there is none.
@@ -122,6 +123,9 @@ def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
         raise MachineError(f"{folder}: holds no tokenizer that can be read: {error}") from None
     if not tokenizer.is_fast:
         raise MachineError(f"{folder}: holds no tokenizer.json, and none can be made from its files.")
+    unknown = [mark for mark in marks if mark not in tokenizer.get_vocab()]
+    if unknown:
+        tokenizer.add_special_tokens({"additional_special_tokens": unknown})
     return tokenizer
 
 

@@ -7,11 +7,6 @@ import numpy as np
 WINDOW = 50  # batches of a window: within it the examples are sorted, so larger pads less and mixes less
 
 
-def lengths_of(encoded: Sequence[dict[str, list[int]]]) -> list[int]:
-    """The tokens of each encoded example."""
-    return [len(row["input_ids"]) for row in encoded]
-
-
 def shuffled_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The batches of an epoch: every example exactly once, in an order of their own for each seed and epoch.
 

@@ -1,7 +1,7 @@
-"""How sure a classification figure is: the test rows resampled, for several models at once, by their counts alone.
+"""How sure a figure is: the test rows resampled, for several models at once.
 
-To draw rows with replacement is to draw a multinomial count of each kind of row (expected label, label by each
-model), so a resample costs as much as there are kinds, however many rows there are.
+To draw rows with replacement is to draw a multinomial count of each row. Labels have few kinds of rows (expected label,
+label by each model): there a resample costs as much as there are kinds, however many rows there are.
 
 Source: Efron and Tibshirani 1993, An introduction to the bootstrap, chapters 13 (percentile intervals) and 16
 """
@@ -14,12 +14,32 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.float64]
 _AT_ONCE = 100  # resamples drawn at once: bounds the memory when there are many kinds of rows
+_CELLS_AT_ONCE = 4_000_000  # resamples x rows that are held at once: 32 MB
 
 
 def interval(values: npt.NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
     """The percentile interval of resampled values."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resampled_sums(counts: npt.ArrayLike, samples: int, seed: int) -> Counts:
+    """The column sums of `counts` in each resample of its rows, shape (samples, columns).
+
+    The rows drawn depend on their number, `samples` and `seed` alone: sums of two calls that share these are paired.
+
+    Args:
+        counts: what is summed, such as the hits of each row, shape (rows, columns); one row at least.
+    """
+    values = np.asarray(counts, dtype=np.float64)
+    rows = len(values)
+    rng = np.random.default_rng(seed)
+    size = max(1, _CELLS_AT_ONCE // rows)
+    parts = []
+    for start in range(0, samples, size):
+        drawn = (rng.integers(0, rows, rows) for _ in range(min(size, samples - start)))
+        parts.append(np.stack([np.bincount(one, minlength=rows) for one in drawn]) @ values)
+    return np.concatenate(parts)
 
 
 def resampled_scores(

@@ -15,11 +15,13 @@ from stages.shared.sections import ChosenFrom, Section, concrete
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+PARAMS_FILE = Path("params.yaml")
 
 
 class Ingest(Section):
     source: Annotated[Any, ChosenFrom("sources")]
     label_names: dict[str, str]
+    label_separator: str | None = Field(min_length=1)
     splits: dict[Split, Fraction]
     max_rejected_share: Fraction
 
@@ -37,7 +39,7 @@ class Bounds(Section):
 
 class FaultLimits(Section):
     empty_text: Fraction
-    unknown_label: Fraction
+    unusable_label: Fraction
     length: Fraction
     duplicate: Fraction
     conflict: Fraction

@@ -4,8 +4,9 @@ in    augmented/train.parquet, validation.parquet   one Example per row
       base/base.json                                which base model
 out   base.json                                     which base it was trained from
       model/                                        Transformers layout: safetensors, config, tokenizer
+      model/answering.json                          how texts are read and answers decoded, thresholds included
       plots/loss.csv                                step, loss (nats per example), learning_rate
-      plots/validation.csv                          step, epoch, validation_loss, the task's metrics
+      plots/validation.csv                          step, epoch, validation_loss, the task's metrics, primary
 """
 
 import os
@@ -13,22 +14,26 @@ import random
 import shutil
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from stages.methods import Method, Start, check_method
 from stages.shared import plugins
+from stages.shared.answering import write_settings
 from stages.shared.base_model import POINTER, read_pointer, require_length, tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
+from stages.shared.models import load_model
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.resources import peak_memory
-from stages.tasks import Task
+from stages.tasks import task_of
+from stages.train.data import Data, read_data
 from stages.train.history import History
-from stages.train.loop import Data, fit
+from stages.train.loop import fit
 
 __all__ = ["train"]
 
@@ -44,20 +49,6 @@ def make_repeatable(seed: int, threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, and for bugs alone
 
 
-def read_data(augmented: Path, tokenizer: PreTrainedTokenizerBase, params: Params) -> Data:
-    """Both splits, encoded once for all epochs."""
-    task = cast(Task, plugins.load("tasks", params.task.name))
-    train_rows, validation_rows = (list(read_split(augmented, split)) for split in ("train", "validation"))
-    return Data(
-        task=task,
-        tokenizer=tokenizer,
-        train=task.encode(tokenizer, train_rows, params.task),
-        validation=task.encode(tokenizer, validation_rows, params.task),
-        answers=[task.answer(row) for row in validation_rows],
-        weights=task.class_weights(train_rows, params.task) if params.train.class_weights == "balanced" else None,
-    )
-
-
 def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Save model and tokenizer in Transformers layout, without a word of where the base lay on this machine."""
     model.config._name_or_path = ""
@@ -70,11 +61,12 @@ def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fold
         file.chmod(0o644)  # safetensors writes for the owner alone
 
 
-def _write(model: PreTrainedModel, data: Data, history: History, out: Path, params: Params) -> None:
-    history.write(out / "plots")
+def _write(model: PreTrainedModel, data: Data, tokenizer: Any, history: History, out: Path, params: Params) -> None:
+    history.write(out / "plots", data.task.primary)
     if history.best is not None:
         model.load_state_dict(history.weights)
-        write_model(plugins.load("methods", params.train.method.name).finish(model), data.tokenizer, out / "model")
+        write_model(plugins.load("methods", params.train.method.name).finish(model), tokenizer, out / "model")
+        write_settings(out / "model", data.settings | history.tuned)
 
 
 def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
@@ -82,39 +74,50 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
 
     Raises:
         TrainingFailed: the loss is no number any more; the best model so far is written all the same.
-        ParamsError: texts may be longer than the base model can read.
+        ParamsError: texts may be longer than the base model can read, or the method is not for the task.
     """
     started = time.perf_counter()
     make_repeatable(params.seed, params.train.threads)
     pinned = read_pointer(base)
     require_length(pinned, params.task.max_tokens)
-    folder = pinned.folder
     shutil.copyfile(base / POINTER, out / POINTER)
-    data = read_data(augmented, tokenizer_of(folder), params)
-    model = data.task.load_model(folder, params.task)
-    model = plugins.load("methods", params.train.method.name).prepare(model, params.train.method)
+    task = task_of(params.task)
+    check_method(task, params)
+    tokenizer = tokenizer_of(pinned.folder, task.marks)
+    start = Start(
+        task=task,
+        base=pinned.folder,
+        tokenizer=tokenizer,
+        examples=list(read_split(augmented, "train")),
+        load=lambda: load_model(task, pinned.folder, params.task, len(tokenizer)),
+        seed=params.seed,
+    )
+    method = cast(Method, plugins.load("methods", params.train.method.name))
+    settings = task.settings() | method.settings(start, params.train.method)
+    data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
+    model = method.prepare(start, params.train.method)
     history = History()
     try:
         fit(model, data, params, history)
     except TrainingFailed:
-        _write(model, data, history, out, params)
+        _write(model, data, tokenizer, history, out, params)
         raise
-    _write(model, data, history, out, params)
+    _write(model, data, tokenizer, history, out, params)
     return _outcome(history, data, time.perf_counter() - started)
 
 
 def _outcome(history: History, data: Data, seconds: float) -> Outcome:
-    metrics = {"examples": len(data.train), **history.metrics()}
-    primary = data.task.PRIMARY
+    metrics = {"examples": len(data.train_rows), **history.metrics()}
+    primary = data.task.primary
     return Outcome(
         summary=(
-            f"{len(data.train)} examples, {metrics['epochs']} epochs, {history.steps} updates; best at update "
+            f"{len(data.train_rows)} examples, {metrics['epochs']} epochs, {history.steps} updates; best at update "
             f"{metrics['best_step']:.0f}: validation {primary} {metrics[f'validation.{primary}']:.4f}"
         ),
         metrics=metrics,
         timings={
             "seconds": seconds,
-            "examples_per_second": history.examples / history.seconds,
+            "examples_per_second": history.examples / history.seconds if history.seconds else 0.0,
             "peak_memory_megabytes": peak_memory() / 1e6,
         },
     )

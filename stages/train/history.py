@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -21,6 +22,7 @@ class History:
         validations: per validation: step, epoch, validation_loss and the task's metrics.
         best: the row of the best validation.
         weights: the model's weights at that validation.
+        tuned: the settings that the task decided on at that validation.
         since_best: validations since then.
         padded_shares: per epoch begun, the fraction of its tokens that is padding.
         examples: trained on so far, each as often as it was seen.
@@ -31,6 +33,7 @@ class History:
     validations: list[Row] = field(default_factory=list)
     best: Row | None = None
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    tuned: dict[str, Any] = field(default_factory=dict)
     since_best: int = 0
     padded_shares: list[float] = field(default_factory=list)
     examples: int = 0
@@ -51,11 +54,11 @@ class History:
         self.examples += examples
         self.seconds += seconds
 
-    def add_validation(self, row: Row, primary: str, model: PreTrainedModel) -> None:
+    def add_validation(self, row: Row, primary: str, model: PreTrainedModel, tuned: dict[str, Any]) -> None:
         """Take note of a validation, and keep the best weights; of equals the lower loss, then the earlier."""
         self.validations.append(row)
         if self.best is None or _merit(row, primary) > _merit(self.best, primary):
-            self.best, self.since_best = row, 0
+            self.best, self.tuned, self.since_best = row, tuned, 0
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         else:
             self.since_best += 1
@@ -73,9 +76,10 @@ class History:
             "padded_share": sum(self.padded_shares) / max(1, len(self.padded_shares)),
         }
 
-    def write(self, folder: Path) -> None:
-        """Write the curves as loss.csv and validation.csv."""
-        for name, rows in (("loss", self.updates), ("validation", self.validations)):
+    def write(self, folder: Path, primary: str) -> None:
+        """Write the curves as loss.csv and validation.csv, where `primary` stands under that name too."""
+        validations = [{**row, "primary": row[primary]} for row in self.validations]
+        for name, rows in (("loss", self.updates), ("validation", validations)):
             if rows:
                 write_csv(folder / f"{name}.csv", list(rows[0]), (list(row.values()) for row in rows))
 

@@ -4,19 +4,18 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import torch
 from accelerate import Accelerator
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
-from stages.shared.batches import lengths_of, padded_share, shuffled_batches
+from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import TrainingFailed
 from stages.shared.params import Params
-from stages.shared.predict import predict, to_device
+from stages.shared.predict import to_device
 from stages.shared.progress import Progress, report
-from stages.tasks import Batch, Task
+from stages.train.data import Data, measure
 from stages.train.history import History
 from stages.train.optimizer import add_gradients, learning_rate, make_optimizer, set_learning_rate
 
@@ -25,38 +24,11 @@ Group = list[list[int]]  # the batches of one update, each a list of positions
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}  # in accelerate's words
 
 
-@dataclass(frozen=True)
-class Data:
-    """What is learnt from and measured on, encoded once.
-
-    Attributes:
-        train, validation: examples as `task.encode` gives them.
-        answers: what is expected of each validation example.
-        weights: of the classes, shape (classes,), or None.
-    """
-
-    task: Task
-    tokenizer: PreTrainedTokenizerBase
-    train: Sequence[dict[str, Any]]
-    validation: Sequence[dict[str, Any]]
-    answers: Sequence[str]
-    weights: torch.Tensor | None
-
-    def batch(self, encoded: Sequence[dict[str, Any]]) -> Batch:
-        """One padded batch."""
-        return self.task.collate(encoded, self.tokenizer)
-
-
 def groups_of_epoch(lengths: Sequence[int], params: Params, epoch: int) -> list[Group]:
     """The updates of an epoch: each takes `accumulation` batches, the last what is left."""
     batches = shuffled_batches(lengths, params.train.batch_size, params.seed, epoch)
     size = params.train.accumulation
     return [batches[start : start + size] for start in range(0, len(batches), size)]
-
-
-def pieces_of(encoded: Sequence[dict[str, Any]], size: int) -> list[Sequence[dict[str, Any]]]:
-    """The examples in pieces of `size`, in order."""
-    return [encoded[start : start + size] for start in range(0, len(encoded), size)]
 
 
 def validation_points(updates: int, times: int) -> set[int]:
@@ -67,10 +39,15 @@ def validation_points(updates: int, times: int) -> set[int]:
 def fit(model: PreTrainedModel, data: Data, params: Params, history: History) -> None:
     """Train the model until the epochs are over or patience is lost, and fill `history`, which keeps the best weights.
 
+    A model without trainable weights is measured as it is.
+
     Raises:
         TrainingFailed: the loss or the gradient is not a finite number; `history` holds what was good until then.
     """
-    lengths = lengths_of(data.train)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        _Loop(model, data, params, history, updates=0).validate(0)
+        return
+    lengths = [item.tokens for item in data.train]
     per_epoch = len(groups_of_epoch(lengths, params, epoch=0))
     points = validation_points(per_epoch, params.train.validations_per_epoch)
     loop = _Loop(model, data, params, history, updates=per_epoch * params.train.epochs)
@@ -93,9 +70,14 @@ class _Loop:
 
     def __init__(self, model: PreTrainedModel, data: Data, params: Params, history: History, updates: int) -> None:
         self.accelerator = Accelerator(mixed_precision=PRECISIONS[params.train.precision])
-        self.model, self.optimizer = self.accelerator.prepare(model, make_optimizer(model, params.train))
+        self.model = self.accelerator.prepare(model)
         self.weights = None if data.weights is None else data.weights.to(self.accelerator.device)
         self.data, self.params, self.history, self.updates = data, params, history, updates
+
+    @cached_property
+    def optimizer(self) -> Any:
+        """Made when it is first needed: a model without trainable weights has none."""
+        return self.accelerator.prepare(make_optimizer(self.model, self.params.train))
 
     def update(self, group: Group) -> float:
         """Change the weights once, by the batches of the group together; give their mean loss."""
@@ -118,24 +100,14 @@ class _Loop:
 
     def validate(self, epoch: float) -> None:
         """Measure the validation split, and keep the weights when they are the best so far."""
-        data, task, step = self.data, self.data.task, self.history.steps
-        logits = predict(self.model, data.validation, data.batch, self.params.train.batch_size, "validate")
-        loss = self._validation_loss(torch.from_numpy(logits))
-        self._require_finite({"validation loss": loss}, step, self.history.updates[-1]["learning_rate"])
-        metrics = task.metrics(data.answers, task.decode(logits, self.params.task), self.params.task)
+        task, step = self.data.task, self.history.steps
+        loss, metrics, tuned = measure(self.model, self.data, self.weights, self.params)
+        rate = self.history.updates[-1]["learning_rate"] if self.history.updates else 0.0
+        self._require_finite({"validation loss": loss}, step, rate)
         row = {"step": step, "epoch": epoch, "validation_loss": loss, **metrics}
-        self.history.add_validation(row, task.PRIMARY, self.model)
+        self.history.add_validation(row, task.primary, self.model, tuned)
         report(step, {f"validation.{name.removeprefix('validation_')}": value for name, value in row.items()})
-        log.info("epoch %.2f: validation loss %.4f, %s %.4f", epoch, loss, task.PRIMARY, metrics[task.PRIMARY])
-
-    def _validation_loss(self, logits: torch.Tensor) -> float:
-        task, weights, size = self.data.task, self.data.weights, self.params.train.batch_size
-        loss, weight = 0.0, 0.0
-        for part, answers in zip(torch.split(logits, size), pieces_of(self.data.validation, size), strict=True):
-            expected = self.data.batch(answers)["expected"]
-            loss += task.loss_sum(part, expected, weights).item()
-            weight += task.loss_weight(expected, weights).item()
-        return loss / weight
+        log.info("epoch %.2f: validation loss %.4f, %s %.4f", epoch, loss, task.primary, metrics[task.primary])
 
     def _require_finite(self, values: dict[str, float], step: int, rate: float) -> None:
         wrong = [f"the {name} is {value}" for name, value in values.items() if not math.isfinite(value)]

@@ -49,10 +49,10 @@ def add_gradients(
     Each batch's summed loss is divided by the weight of the whole group, not of the batch, so that uneven batches
     and class weights give what the large batch gives.
     """
-    total = torch.stack([task.loss_weight(batch["expected"], weights) for batch in batches]).sum()
+    total = torch.stack([task.loss_weight(batch, weights) for batch in batches]).sum()
     losses = []
     for batch in batches:
-        loss = task.loss_sum(model(**inputs_of(batch)).logits, batch["expected"], weights) / total
+        loss = task.loss_sum(model(**inputs_of(batch, model)).logits, batch, weights) / total
         backward(loss)
         losses.append(loss.detach())
     return torch.stack(losses).sum()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from stages.shared.bootstrap import interval, resampled_scores
+from stages.shared import bootstrap
+from stages.shared.bootstrap import interval, resampled_scores, resampled_sums
 
 LABELS = ["a", "b", "c"]
 
@@ -50,6 +51,24 @@ def test_a_label_that_no_row_has_counts_as_zero() -> None:
     (found,) = resampled_scores(np.array([0, 0]), [np.array([0, 0])], ["a", "b"], samples=10, seed=1)
     assert set(found["f1.a"]) == {1.0}
     assert set(found["macro_f1"]) == {0.5}
+
+
+def test_resampled_sums_spread_as_those_of_drawn_rows_and_are_paired_between_calls() -> None:
+    hits = np.random.default_rng(0).integers(0, 3, 200)
+    sums = resampled_sums(np.stack([hits, 3 - hits], axis=1), samples=3000, seed=1)
+    assert sums.shape == (3000, 2)
+    assert set(sums.sum(axis=1)) == {600.0}
+    assert sums[:, 0].mean() == pytest.approx(hits.sum(), rel=0.01)
+    assert sums[:, 0].std() == pytest.approx(hits.std() * np.sqrt(200), rel=0.1)
+    assert np.array_equal(resampled_sums(hits[:, None], samples=3000, seed=1), sums[:, :1])
+    assert not np.array_equal(resampled_sums(hits[:, None], samples=3000, seed=2), sums[:, :1])
+
+
+def test_resampled_sums_are_the_same_however_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(12).reshape(6, 2)
+    whole = resampled_sums(rows, samples=50, seed=1)
+    monkeypatch.setattr(bootstrap, "_CELLS_AT_ONCE", 13)
+    assert np.array_equal(resampled_sums(rows, samples=50, seed=1), whole)
 
 
 def test_interval_leaves_a_fortieth_on_each_side() -> None:

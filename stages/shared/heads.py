@@ -1,0 +1,50 @@
+"""Heads of our own: what is made of the body's output. Each is called with it and with the tokens that count."""
+
+import torch
+from torch import nn
+
+
+class MeanPooled(nn.Module):
+    """The mean of the tokens, of length 1: what sentence encoders say of a text.
+
+    Source: Reimers and Gurevych 2019, Sentence-BERT, arXiv:1908.10084
+    """
+
+    def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (batch, hidden), given (batch, tokens, hidden) and the mask (batch, tokens)."""
+        weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        return mean / mean.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
+
+
+class LabelVectors(nn.Module):
+    """How near the text's vector is to that of each label."""
+
+    def __init__(self, hidden_size: int, labels: int) -> None:
+        super().__init__()
+        self.pooled = MeanPooled()
+        self.vectors = nn.Linear(hidden_size, labels, bias=False)
+
+    def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The products of the text's unit vector with the labels' vectors, (batch, labels)."""
+        near: torch.Tensor = self.vectors(self.pooled(hidden, attention_mask))
+        return near
+
+
+class AtToken(nn.Module):
+    """What is said at one token of each row: the first or the last of those that are marked."""
+
+    def __init__(self, last: bool) -> None:
+        super().__init__()
+        self.last = last
+
+    def forward(self, said: torch.Tensor, marked: torch.Tensor) -> torch.Tensor:
+        """One row of `said` for each text, (batch, words), zeros where nothing is marked.
+
+        Args:
+            said: (batch, tokens, words).
+            marked: 1 at tokens that are marked, else 0, (batch, tokens).
+        """
+        counted = marked.cumsum(dim=1)
+        chosen = marked * (counted == (counted[:, -1:] if self.last else 1)).to(marked.dtype)
+        return (said * chosen.unsqueeze(-1).to(said.dtype)).sum(dim=1)

@@ -1,0 +1,129 @@
+"""From examples to batches and back: what the model reads of each, one padded batch, the output of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+
+from serving.errors import BundleDamaged
+from serving.reading import Reader, Window
+from stages.shared.errors import ParamsError
+from stages.shared.examples import Example
+
+IGNORED = -100  # what the expected arrays are padded with, and the losses leave out
+
+
+class Shows(Protocol):
+    """What is asked of a task here."""
+
+    def shown(self, example: Example) -> list[tuple[str, ...]]:
+        """What the model reads of an example."""
+        ...
+
+    def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
+        """What the loss expects of each window."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """What is learnt from, or predicted, as one.
+
+    Attributes:
+        example: position of its example.
+        rows: what the model reads: one window, or several rows that belong together, such as question and answer.
+        expected: what the loss expects.
+    """
+
+    example: int
+    rows: tuple[Window, ...]
+    expected: Any
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of its longest row."""
+        return max(len(row.ids) for row in self.rows)
+
+
+def reader_of(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]) -> Reader:
+    """The reader that production has, for a tokenizer as training has it."""
+    backend: Tokenizer = tokenizer.backend_tokenizer
+    return Reader(backend, settings)
+
+
+def items_of(task: Shows, reader: Reader, examples: Sequence[Example]) -> list[Item]:
+    """The items of the examples, in order: one for each window, or one for the rows that belong together.
+
+    Raises:
+        ParamsError: max_tokens leaves no room for a text.
+    """
+    shown = [task.shown(example) for example in examples]
+    try:
+        read = iter(reader.read_all([texts for several in shown for texts in several]))
+    except BundleDamaged as error:  # of settings that come from params.yaml here
+        raise ParamsError(f"task, train.method: {error}") from None
+    items: list[Item] = []
+    for position, (example, several) in enumerate(zip(examples, shown, strict=True)):
+        readings = [next(read) for _ in several]
+        windows = readings[0].windows if len(several) == 1 else [reading.windows[0] for reading in readings]
+        expected = task.expected(example, windows)
+        if len(several) == 1:
+            items += [Item(position, (row,), wanted) for row, wanted in zip(windows, expected, strict=True)]
+        else:
+            items.append(Item(position, tuple(windows), expected[0]))
+    return items
+
+
+def _stacked(values: Sequence[Any]) -> torch.Tensor:
+    """Numbers, or arrays padded on their first axis, as one tensor."""
+    arrays = [np.asarray(value) for value in values]
+    longest = max((array.shape[0] for array in arrays if array.ndim), default=0)
+    padded = [
+        np.pad(array, [(0, longest - array.shape[0]), *[(0, 0)] * (array.ndim - 1)], constant_values=IGNORED)
+        if array.ndim
+        else array
+        for array in arrays
+    ]
+    return torch.from_numpy(np.stack(padded))
+
+
+def collate(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
+    """One batch, padded to its longest row.
+
+    Returns:
+        "input_ids", "attention_mask", "token_type_ids": int64 (rows, tokens), the rows of an item one after the other;
+        "expected": of each item.
+    """
+    rows = [row for item in items for row in item.rows]
+    shape = (len(rows), max(len(row.ids) for row in rows))
+    ids = np.full(shape, padding, dtype=np.int64)
+    mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for position, row in enumerate(rows):
+        length = len(row.ids)
+        ids[position, :length], types[position, :length] = row.ids, row.type_ids
+        mask[position, :length] = 1
+    arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    return {
+        **{name: torch.from_numpy(array) for name, array in arrays.items()},
+        "expected": _stacked([item.expected for item in items]),
+    }
+
+
+def outputs_of(logits: np.ndarray, items: Sequence[Item]) -> list[np.ndarray]:
+    """The output of each item of a batch, without padding: (outputs,), (tokens, outputs), or (rows, hidden)."""
+    found = []
+    start = 0
+    for item in items:
+        here = logits[start : start + len(item.rows)]
+        start += len(item.rows)
+        if len(item.rows) > 1:
+            found.append(here)
+        else:
+            found.append(here[0, : item.tokens] if here.ndim == 3 else here[0])
+    return found
