@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from stages.ingest import ingest
+from stages.shared import plugins
 from stages.shared.params import Ingest, Params
 from stages.shared.sections import concrete
 
@@ -40,12 +41,14 @@ def write_rows(path: Path, rows: int) -> None:
 def params_for(path: Path) -> Params:
     """The parameters that ingest reads, for a CSV file at `path`."""
     source = {"name": "file", "path": str(path), "files": {}, "format": "csv", "encoding": "utf-8", "header": True}
-    source |= {"separator": ",", "quoting": "double", "pattern": None, "columns": {"text": "text", "label": "label"}}
-    source |= {"max_field_characters": 100_000}
+    source |= {"separator": ",", "quoting": "double", "pattern": None, "conll": None, "spans": None}
+    source |= {"columns": {"text": "text", "label": "label"}, "max_field_characters": 100_000}
     splits = {"train": 0.7, "validation": 0.15, "test": 0.15}
-    raw = {"source": source, "label_names": {}, "splits": splits, "max_rejected_share": 0.01}
+    raw = {"source": source, "label_names": {}, "label_separator": None, "splits": splits, "max_rejected_share": 0.01}
     section = concrete(Ingest, raw).model_validate(raw)
-    task = SimpleNamespace(name="classification")
+    options = {"name": "classification", "labels": list(LABELS), "multi_label": False, "max_tokens": 128}
+    options |= {"long_texts": "head", "overlap": 0, "head": None, "head_from_packages": False}
+    task = plugins.load("tasks", "classification").Params.model_validate(options)
     return cast(Params, SimpleNamespace(seed=13, task=task, ingest=section))
 
 

@@ -19,9 +19,11 @@ from benchmarks.training import read_examples
 from serving.bundle import load_bundle
 from serving.runtime import Runtime
 from stages.shared.base_model import tokenizer_of
+from stages.shared.items import items_of, reader_of
+from stages.shared.models import load_model
 from stages.shared.params import load_params
-from stages.shared.predict import predict
-from stages.tasks import classification
+from stages.shared.predict import Batching, predict
+from stages.tasks import task_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,20 +40,25 @@ def main() -> None:
     params = load_params(ROOT / "params.yaml")
     torch.set_num_threads(params.train.threads)
     trained = ROOT / "data/train/model"
-    tokenizer, model = tokenizer_of(trained), classification.load_model(trained, params.task)
+    tokenizer, task = tokenizer_of(trained), task_of(params.task)
+    model = load_model(task, trained, params.task, len(tokenizer))
     rows = read_examples(asked.texts)
-    texts = [(row["text"],) for row in rows]
     bundle = load_bundle(folder)
-    runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings["max_tokens"])
+    runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings)
+    reader = reader_of(tokenizer, bundle.settings)
 
     def in_torch(batches_of: int) -> None:
-        encoded = classification.encode(tokenizer, rows, params.task)
-        predict(model, encoded, lambda part: classification.collate(part, tokenizer), batches_of, "torch")
+        predict(model, items_of(task, reader, rows), Batching(batches_of, tokenizer.pad_token_id, "torch"))
+
+    def by_bundle() -> None:
+        windows = (window for row in rows for window in runtime.read((row["text"],))[0].windows)
+        for _ in runtime.run_all(windows, 64):
+            pass
 
     ways: dict[str, Callable[[], object]] = {
         "torch float, one text at a time": lambda: in_torch(1),
         "torch float, sorted batches of 64": lambda: in_torch(64),
-        "int8 bundle, each text by itself": lambda: list(runtime.run_all(texts, 64)),
+        "int8 bundle, each text by itself": by_bundle,
     }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(asked.rounds):

@@ -17,9 +17,11 @@ from accelerate import Accelerator
 
 import flows  # noqa: F401  telemetry off
 from stages.shared.base_model import find_base, tokenizer_of
-from stages.shared.batches import lengths_of, shuffled_batches
+from stages.shared.batches import shuffled_batches
+from stages.shared.items import collate, items_of, reader_of
+from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
-from stages.tasks import Batch, classification
+from stages.tasks import Batch, task_of
 from stages.train.optimizer import add_gradients, make_optimizer
 
 ROOT = Path(__file__).parents[1]
@@ -61,14 +63,15 @@ def main() -> None:
     params: Params = load_params(ROOT / "params.yaml")
     torch.set_num_threads(params.train.threads)
     base = find_base(params.pretrain).folder
-    tokenizer, model = tokenizer_of(base), classification.load_model(base, params.task)
-    encoded = classification.encode(tokenizer, read_examples(asked.texts), params.task)
+    tokenizer, task = tokenizer_of(base), task_of(params.task)
+    model = load_model(task, base, params.task, len(tokenizer))
+    items = items_of(task, reader_of(tokenizer, task.settings()), read_examples(asked.texts))
     size, limit = params.train.batch_size, params.task.max_tokens
-    lengths = lengths_of(encoded)
+    lengths = [item.tokens for item in items]
     ways: dict[str, tuple[Batches, int | None]] = {
         "similar lengths": (lambda seed: shuffled_batches(lengths, size, seed, 0), None),
-        "random order, padded to the longest": (random_batches(len(encoded), size), None),
-        f"random order, padded to {limit}": (random_batches(len(encoded), size), limit),
+        "random order, padded to the longest": (random_batches(len(items), size), None),
+        f"random order, padded to {limit}": (random_batches(len(items), size), limit),
     }
     accelerator = Accelerator(cpu=True)
     optimizer = make_optimizer(model, params.train)
@@ -77,14 +80,14 @@ def main() -> None:
         for name, (batches, width) in ways.items():
             started = time.perf_counter()
             for batch in batches(turn):
-                tensors = classification.collate([encoded[i] for i in batch], tokenizer)
+                tensors = collate([items[i] for i in batch], tokenizer.pad_token_id)
                 tensors = widen(tensors, width) if width else tensors
                 model.train()
-                add_gradients(model, [tensors], classification, None, accelerator.backward)
+                add_gradients(model, [tensors], task, None, accelerator.backward)
                 accelerator.clip_grad_norm_(model.parameters(), params.train.max_gradient_norm)
                 optimizer.step()
                 optimizer.zero_grad()
-            speeds[name].append(len(encoded) / (time.perf_counter() - started))
+            speeds[name].append(len(items) / (time.perf_counter() - started))
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     slowest = medians[f"random order, padded to {limit}"]
     for name, speed in medians.items():

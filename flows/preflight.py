@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stages.shared.errors import MachineError, TemperError
-from stages.shared.params import Params, load_params
-
-PARAMS_FILE = Path("params.yaml")
+from stages.shared.params import PARAMS_FILE, Params, load_params
 
 
 def _check_source(params: Params) -> None:
@@ -30,7 +28,14 @@ def _check_augment(params: Params) -> None:
     check(params)
 
 
-CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_augment)
+def _check_method(params: Params) -> None:
+    from stages.methods import check_method
+    from stages.tasks import task_of
+
+    check_method(task_of(params.task), params)
+
+
+CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_augment, _check_method)
 
 
 def check_before_anything_runs() -> Params:

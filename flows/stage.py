@@ -14,14 +14,12 @@ from flows.perform import perform
 from flows.stopping import Stopped, stop_on_signals, stop_when_orphaned
 from stages.shared.errors import ParamsError, TemperError
 from stages.shared.outcome import Outcome
-from stages.shared.params import Params, load_params
+from stages.shared.params import PARAMS_FILE, Params, load_params
 from stages.shared.pipeline import Stage, read_stages
 from stages.shared.progress import reporting_to
 from stages.shared.publish import refused_folder
 from stages.shared.session import session_id
 from stages.shared.workspace import write_receipt
-
-PARAMS_FILE = Path("params.yaml")
 
 
 def _stages_up_to(name: str) -> list[Stage]:

@@ -7,7 +7,7 @@ from typing import Any
 from stages.shared.pipeline import Stage, read_stages
 from stages.shared.workspace import receipt_path
 
-FIGURES = ("test.accuracy", "test.macro_f1")
+SHOWN = 4  # figures that fit a line
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -40,18 +40,25 @@ def exit_code(session: str, stages: list[Stage]) -> int:
 def _figures(stages: list[Stage]) -> list[str]:
     metrics = {stage.name: _read_json(stage.out / "metrics.json") for stage in stages}
     evaluated, quantized = metrics.get("evaluate", {}), metrics.get("quantize", {})
-    rows = [
-        ("float model", {name: evaluated.get(name) for name in FIGURES}),
-        ("int8 model", {name: quantized.get(name) for name in FIGURES}),
-        ("TF-IDF baseline", {name: evaluated.get(name.replace("test.", "baseline.")) for name in FIGURES}),
+    names = [
+        name.removeprefix("test.") for name in evaluated if name.startswith("test.") and f"{name}_low" in evaluated
     ]
-    head = f"{'test split':<18}" + "".join(f"{name.removeprefix('test.'):>12}" for name in FIGURES)
+    headline = [name for name in names if not name.startswith("f1.")][:SHOWN]
+    rows = [("float model", evaluated, "test"), ("int8 model", quantized, "test"), ("baseline", evaluated, "baseline")]
+    head = f"{'test split':<18}" + "".join(f"{name:>20}" for name in headline)
     lines = [
-        f"{label:<18}" + "".join(f"{value:>12.4f}" for value in values.values())
-        for label, values in rows
-        if all(value is not None for value in values.values())
+        f"{label:<18}" + "".join(f"{figures[f'{part}.{name}']:>20.4f}" for name in headline)
+        for label, figures, part in rows
+        if all(f"{part}.{name}" in figures for name in headline)
     ]
-    return [head, *lines] if lines else []
+    return [head, *lines] if headline else []
+
+
+def _example(bundle: Path) -> str:
+    """A command that asks the bundle something."""
+    inputs = _read_json(bundle / "settings.json").get("inputs", [])
+    texts = ["'It came a day late.'"] if len(inputs) == 1 else [f"'the {name}'" for name in inputs]
+    return f"python -m serving.predict --bundle {bundle} {' '.join(texts)}"
 
 
 def pipeline_summary(session: str) -> str:
@@ -64,6 +71,6 @@ def pipeline_summary(session: str) -> str:
     bad = [name for name, (state, _) in states.items() if state in ("Failed", "Skipped")]
     if not bad:
         lines += ["", *_figures(stages), "", f"bundle     {stages[-1].out / 'bundle'}"]
-        lines += [f"try it     python -m serving.predict --bundle {stages[-1].out / 'bundle'} 'It came a day late.'"]
+        lines += [f"try it     {_example(stages[-1].out / 'bundle')}"]
     lines += ["look at it make ui    (MLflow and Prefect on this machine)"]
     return "\n".join(lines)

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from datasets import Value
 from ruamel.yaml import YAML
 
+from stages.shared.answering import write_settings
+from stages.shared.base_model import tokenizer_of
+from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
+from stages.tasks import task_of
+from stages.train import write_model
 from tests.tiny import write_tiny_base
 
 ROOT = Path(__file__).parents[1]
@@ -26,12 +33,26 @@ def sample_texts(count: int) -> list[tuple[str, str]]:
     return [(text, label) for text, label in rows if text.strip() and label in labels][:count]
 
 
+SENTIMENT_COLUMNS = {"text": Value("string"), "label": Value("string")}
+
+
 def sample_examples(start: int, stop: int) -> list[dict[str, str]]:
     """Examples of the classification task, made of some of the sample's good rows."""
     return [
         {"id": f"r{i}", "source": f"a.csv:{i}", "parent": "", "made_by": "", "text": text, "label": label}
         for i, (text, label) in enumerate(sample_texts(stop)[start:])
     ]
+
+
+def write_random_model(folder: Path, base: Path, params: Params, scale: float = 1.0) -> None:
+    """Write into `folder` the base with the task's head, new, as train would; `scale` spreads what the head says."""
+    task, tokenizer = task_of(params.task), tokenizer_of(base)
+    torch.manual_seed(0)
+    model = load_model(task, base, params.task, len(tokenizer))
+    with torch.no_grad():
+        model.get_submodule("classifier").weight.mul_(scale)
+    write_model(model, tokenizer, folder)
+    write_settings(folder, task.settings())
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from flows.perform import perform
-from stages.shared.base_model import find_base, tokenizer_of, write_pointer
+from stages.shared.base_model import find_base, write_pointer
 from stages.shared.examples import Example, features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from stages.tasks import classification
-from stages.train import write_model
-from tests.conftest import sample_texts
+from tests.conftest import SENTIMENT_COLUMNS, sample_texts, write_random_model
 
 MakeParams = Callable[..., Params]
 
@@ -61,12 +57,8 @@ def _write_inputs(folder: Path, base: Path, params: Params) -> None:
     (folder / "validated").mkdir()
     for split, start, stop in (("train", 0, 60), ("validation", 60, 80), ("test", 80, 120)):
         texts = sample_texts(stop)[start:]
-        write_split(folder / "validated", split, rows(texts, split), features(classification.COLUMNS))
-    torch.manual_seed(0)
-    model = classification.load_model(base, params.task)
-    with torch.no_grad():
-        model.get_submodule("classifier").weight.mul_(50)  # logits far enough apart to compare
-    write_model(model, tokenizer_of(base), folder / "model" / "model")
+        write_split(folder / "validated", split, rows(texts, split), features(SENTIMENT_COLUMNS))
+    write_random_model(folder / "model" / "model", base, params, scale=50)  # logits far enough apart to compare
     write_pointer(folder / "model", find_base(params.pretrain))
 
 

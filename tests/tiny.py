@@ -26,7 +26,7 @@ def write_tiny_base(folder: Path, texts: list[str]) -> None:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=160,
+        max_position_embeddings=256,
     )
     BertModel(config).save_pretrained(folder)
     fast.save_pretrained(folder)

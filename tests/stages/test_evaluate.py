@@ -6,19 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from stages.evaluate import evaluate, worst_errors
 from stages.evaluate.calibration import calibration_error, reliability
 from stages.evaluate.intervals import gains, with_intervals
-from stages.shared.base_model import tokenizer_of
 from stages.shared.examples import features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.publish import sha256_of
-from stages.tasks import classification
-from stages.train import write_model
-from tests.conftest import sample_examples
+from stages.tasks import task_of
+from tests.conftest import SENTIMENT_COLUMNS, sample_examples, write_random_model
 
 MakeParams = Callable[..., Params]
 
@@ -27,15 +24,14 @@ MakeParams = Callable[..., Params]
 def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("validated")
     for split, start, stop in (("train", 0, 60), ("validation", 60, 80), ("test", 80, 120)):
-        write_split(folder, split, sample_examples(start, stop), features(classification.COLUMNS))
+        write_split(folder, split, sample_examples(start, stop), features(SENTIMENT_COLUMNS))
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, make_params: MakeParams) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    torch.manual_seed(0)
-    write_model(classification.load_model(tiny_base, make_params().task), tokenizer_of(tiny_base), folder / "model")
+    write_random_model(folder / "model", tiny_base, make_params())
     return folder
 
 
@@ -47,12 +43,14 @@ def measured(
     return out, evaluate(validated, trained, out, make_params({"evaluate.bootstrap_samples": 200}))
 
 
-def test_predictions_are_one_row_per_test_row_in_its_order_and_fit_their_logits(measured: tuple[Path, Outcome]) -> None:
+def test_predictions_are_one_row_per_test_row_in_its_order_and_fit_their_outputs(
+    measured: tuple[Path, Outcome],
+) -> None:
     rows = pq.read_table(measured[0] / "predictions.parquet").to_pylist()
     assert [row["id"] for row in rows] == [row["id"] for row in sample_examples(80, 120)]
     assert [row["expected"] for row in rows] == [row["label"] for row in sample_examples(80, 120)]
     labels = ["negative", "neutral", "positive"]
-    assert [row["predicted"] for row in rows] == [labels[int(np.argmax(row["logits"]))] for row in rows]
+    assert [row["predicted"] for row in rows] == [labels[int(np.argmax(row["outputs"][0]))] for row in rows]
 
 
 def test_metrics_are_those_of_the_predictions_with_intervals_round_them(measured: tuple[Path, Outcome]) -> None:
@@ -110,8 +108,8 @@ def test_the_surest_errors_come_first_and_right_answers_never(make_params: MakeP
         {"answer": answer, "confidence": confidence}
         for answer, confidence in (("positive", 0.6), ("neutral", 0.99), ("negative", 0.9), ("positive", 0.8))
     ]
-    header, errors = worst_errors(classification, rows, predicted, params)
-    assert header == ["id", "source", "expected", "predicted", "confidence"]
+    header, errors = worst_errors(task_of(params.task), rows, predicted, params)
+    assert header == ["id", "source", "rightness", "confidence", "expected", "predicted"]
     assert [row[0] for row in errors] == ["2", "3"]
 
 

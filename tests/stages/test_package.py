@@ -78,11 +78,11 @@ def test_a_bundle_that_answers_otherwise_is_refused(chain: Chain, tmp_path: Path
     file = quantized / "predictions.parquet"
     table = pq.read_table(file)
     rows = table.to_pylist()
-    rows[3]["logits"][0] += 0.001
+    rows[3]["outputs"][0][0] += 0.001
     rows[5]["predicted"] = "unheard of"
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
     (tmp_path / "out").mkdir()
-    with pytest.raises(Refused, match="answers 2 of 40 test texts otherwise") as refusal:
+    with pytest.raises(Refused, match="answers 2 of 40 test examples otherwise") as refusal:
         package(*chain.inputs, quantized, tmp_path / "out", chain.params)
     assert f"{rows[3]['id']}, {rows[5]['id']}" in str(refusal.value)
 

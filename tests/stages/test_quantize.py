@@ -10,13 +10,16 @@ import pytest
 from flows.perform import perform
 from serving.runtime import Runtime
 from stages.quantize import check_tokens, float_answers
-from stages.quantize.answers import Answers, read_answers
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.parity import compare, parity_checks
 from stages.quantizers import Count, Quantized
+from stages.shared.answering import read_settings
+from stages.shared.answers import Answers, read_answers
+from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import DataError, Refused
-from stages.shared.examples import read_split
-from stages.tasks import classification
+from stages.shared.examples import Example, read_split
+from stages.shared.items import items_of, reader_of
+from stages.tasks import task_of
 from tests.quantized import EASY, Chain, MakeParams, made_chain
 
 
@@ -27,8 +30,12 @@ def chain(tiny_base: Path, make_params: MakeParams) -> Chain:
 
 def answers(words: list[str]) -> Answers:
     expected = ["negative", "negative", "positive", "positive"]
-    predictions = [{"answer": word, "confidence": 0.9} for word in words]
-    return Answers([f"r{i}" for i in range(4)], expected, predictions, np.zeros((4, 3), np.float32))
+    predictions = [{"answer": word, "confidence": 0.9, "said": {}} for word in words]
+    return Answers([f"r{i}" for i in range(4)], expected, predictions, [[np.zeros(3, np.float32)]] * 4)
+
+
+def labelled(answers: Answers) -> list[Example]:
+    return [{"text": "a text", "label": label} for label in answers.expected]
 
 
 def test_the_output_is_the_small_model_its_answers_and_the_report_alone(chain: Chain) -> None:
@@ -56,10 +63,12 @@ def test_the_answers_have_the_columns_of_the_float_models(chain: Chain) -> None:
 
 
 def test_every_answer_is_that_of_the_text_by_itself(chain: Chain) -> None:
-    runtime = Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", chain.params.task.max_tokens)
+    settings = read_settings(chain["model"] / "model")
+    runtime = Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", settings)
     small = read_answers(chain["quantized"] / "predictions.parquet")
-    for row, logits in zip(read_split(chain["validated"], "test"), small.logits, strict=True):
-        np.testing.assert_array_equal(runtime.run(row["text"]).logits, logits)
+    for row, (logits,) in zip(read_split(chain["validated"], "test"), small.outputs, strict=True):
+        (window,) = runtime.read((row["text"],))[0].windows
+        np.testing.assert_array_equal(runtime.run(window), logits)
 
 
 def test_times_are_no_part_of_the_output(chain: Chain) -> None:
@@ -91,16 +100,17 @@ def test_answers_of_other_rows_are_not_compared(chain: Chain) -> None:
 
 def test_other_tokens_than_in_training_are_noticed(chain: Chain) -> None:
     rows = list(read_split(chain["validated"], "test"))
-    short = Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", max_tokens=4)
-    check = check_tokens(short, rows, chain["model"] / "model", chain.params)
-    assert check.passed is False
+    settings, task = read_settings(chain["model"] / "model"), task_of(chain.params.task)
+    items = items_of(task, reader_of(tokenizer_of(chain["model"] / "model"), settings), rows)
+    short = Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", settings | {"max_tokens": 4})
+    assert check_tokens(short, rows, items, task).passed is False
 
 
 def test_parity_counts_agreement_and_names_the_worst_class(make_params: MakeParams) -> None:
     params = make_params({"task.labels": ["negative", "positive"]}).task
     large = answers(["negative", "negative", "positive", "positive"])
     small = answers(["negative", "negative", "positive", "negative"])
-    parity = compare(large, small, classification, params)
+    parity = compare(large, small, labelled(large), task_of(params))
     assert parity.agreement == 0.75
     assert parity.worst_class == "positive"
     assert parity.worst_class_change == pytest.approx(2 / 3 - 1)
@@ -111,7 +121,8 @@ def test_a_better_small_model_is_no_loss(make_params: MakeParams) -> None:
     params = make_params({"task.labels": ["negative", "positive"]})
     large = answers(["negative", "negative", "positive", "negative"])
     small = answers(["negative", "negative", "positive", "positive"])
-    checks = parity_checks(compare(large, small, classification, params.task), "macro_f1", params.quantize.limits)
+    parity = compare(large, small, labelled(large), task_of(params.task))
+    checks = parity_checks(parity, "macro_f1", params.quantize.limits)
     assert [check.passed for check in checks] == [False, True, True]  # agreement is 0.75
 
 

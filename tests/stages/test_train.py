@@ -4,27 +4,31 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from transformers import PreTrainedModel
 
 from stages.pretrain import pretrain
 from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import features, write_split
+from stages.shared.items import Item
+from stages.shared.models import load_model
 from stages.shared.params import Params
-from stages.shared.predict import predict
+from stages.shared.predict import Batching, predict
 from stages.shared.progress import reporting_to
 from stages.shared.publish import sha256_of
-from stages.tasks import classification
+from stages.tasks import Batch, task_of
+from stages.tasks._labels import SingleLabel
 from stages.train import make_repeatable, train
+from stages.train.data import Data, measure, read_data
 from stages.train.history import History
-from stages.train.loop import Data, fit, groups_of_epoch, validation_points
+from stages.train.loop import fit, groups_of_epoch, validation_points
 from stages.train.optimizer import add_gradients, learning_rate, make_optimizer
-from tests.conftest import sample_examples
+from tests.conftest import SENTIMENT_COLUMNS, sample_examples
 
 LABELS = ["negative", "neutral", "positive"]
 QUICK = {"train.epochs": 2, "train.batch_size": 8, "train.learning_rate": 0.005, "train.threads": 1}
@@ -35,7 +39,7 @@ MakeParams = Callable[..., Params]
 def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("augmented")
     for split, rows in (("train", sample_examples(0, 45)), ("validation", sample_examples(45, 65))):
-        write_split(folder, split, rows, features(classification.COLUMNS))
+        write_split(folder, split, rows, features(SENTIMENT_COLUMNS))
     return folder
 
 
@@ -59,22 +63,13 @@ def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, flo
     return train(augmented, base, out, params).metrics
 
 
-def data_of(tiny_base: Path, params: Params, task: Any = classification) -> Data:
-    tokenizer = tokenizer_of(tiny_base)
-    rows, held_out = sample_examples(0, 24), sample_examples(24, 40)
-    return Data(
-        task=task,
-        tokenizer=tokenizer,
-        train=classification.encode(tokenizer, rows, params.task),
-        validation=classification.encode(tokenizer, held_out, params.task),
-        answers=[row["label"] for row in held_out],
-        weights=None,
-    )
+def model_of(folder: Path, params: Params) -> PreTrainedModel:
+    return load_model(task_of(params.task), folder, params.task, len(tokenizer_of(folder)))
 
 
-def changed(**functions: Any) -> Any:
-    """The classification task with some of its functions replaced."""
-    return SimpleNamespace(**{**vars(classification), **functions})
+def data_of(folder: Path, params: Params, tiny_base: Path) -> Data:
+    task = task_of(params.task)
+    return read_data(folder, task, tokenizer_of(tiny_base), task.settings(), balanced=False)
 
 
 def test_learning_rate_rises_over_the_warm_up_and_falls_to_the_end(make_params: MakeParams) -> None:
@@ -95,7 +90,7 @@ def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out(
     tiny_base: Path, make_params: MakeParams
 ) -> None:
     params = make_params({"train.weight_decay": 0.1})
-    model = classification.load_model(tiny_base, params.task)
+    model = model_of(tiny_base, params)
     model.bert.embeddings.requires_grad_(False)
     decayed, plain = make_optimizer(model, params.train).param_groups
     names = {id(weight): name for name, weight in model.named_parameters()}
@@ -107,12 +102,12 @@ def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out(
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)])
 def test_accumulated_gradients_are_those_of_the_large_batch(
-    tiny_base: Path, make_params: MakeParams, weights: torch.Tensor | None
+    augmented: Path, tiny_base: Path, make_params: MakeParams, weights: torch.Tensor | None
 ) -> None:
     """Dropout off, float64, uneven batches of different lengths."""
     params = make_params()
-    data = data_of(tiny_base, params)
-    model = classification.load_model(tiny_base, params.task).double().eval()
+    data = data_of(augmented, params, tiny_base)
+    model = model_of(tiny_base, params).double().eval()
 
     def gradients(*cuts: slice) -> list[torch.Tensor]:
         model.zero_grad()
@@ -143,10 +138,11 @@ def test_of_equal_validations_the_lower_loss_then_the_earlier_is_best() -> None:
     model, history = torch.nn.Linear(1, 1), History()
     for step, f1, loss in ((1, 0.5, 0.9), (2, 0.5, 0.8), (3, 0.5, 0.8), (4, 0.4, 0.1)):
         torch.nn.init.constant_(model.weight, step)
-        history.add_validation({"step": step, "f1": f1, "validation_loss": loss}, "f1", model)
+        history.add_validation({"step": step, "f1": f1, "validation_loss": loss}, "f1", model, {"at": step})
     assert history.best is not None
     assert history.best["step"] == 2
     assert history.weights["weight"].item() == 2
+    assert history.tuned == {"at": 2}
     assert history.since_best == 2
 
 
@@ -155,17 +151,9 @@ def test_training_writes_the_weights_of_its_best_validation(
 ) -> None:
     params = make_params({**QUICK, "train.epochs": 4, "train.validations_per_epoch": 2})
     metrics = run(augmented, base, tmp_path / "out", params)
-    model = classification.load_model(tmp_path / "out/model", params.task)
-    tokenizer = tokenizer_of(tmp_path / "out/model")
-    rows = sample_examples(45, 65)
-    logits = predict(
-        model,
-        classification.encode(tokenizer, rows, params.task),
-        lambda r: classification.collate(r, tokenizer),
-        8,
-        "",
-    )
-    found = classification.metrics([r["label"] for r in rows], classification.decode(logits, params.task), params.task)
+    model = model_of(tmp_path / "out/model", params)
+    data = data_of(augmented, params, tmp_path / "out/model")
+    _, found, _ = measure(model, data, None, params)
     with (tmp_path / "out/plots/validation.csv").open() as file:
         curve = [float(row["macro_f1"]) for row in csv.DictReader(file)]
     assert found["macro_f1"] == pytest.approx(metrics["validation.macro_f1"])
@@ -217,27 +205,33 @@ def test_live_figures_are_reported_for_each_update_and_validation(
     assert [step for step, values in seen if "validation.macro_f1" in values] == [6]
 
 
-def test_training_stops_when_patience_is_lost(tiny_base: Path, make_params: MakeParams) -> None:
+def test_training_stops_when_patience_is_lost(
+    augmented: Path, tiny_base: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
     params = make_params({**QUICK, "train.epochs": 9, "train.patience": 2})
     scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
-    task = changed(metrics=lambda *_: {"macro_f1": next(scores)})
-    history, model = History(), classification.load_model(tiny_base, params.task)
-    fit(model, data_of(tiny_base, params, task), params, history)
+    monkeypatch.setattr(SingleLabel, "metrics", lambda *_: {"macro_f1": next(scores)})
+    history, model = History(), model_of(tiny_base, params)
+    fit(model, data_of(augmented, params, tiny_base), params, history)
     assert [row["macro_f1"] for row in history.validations] == [0.3, 0.5, 0.4, 0.45]
-    assert history.metrics()["best_step"] == 6
+    assert history.metrics()["best_step"] == 12
     assert history.metrics()["epochs"] == 4
     assert not torch.equal(history.weights["classifier.weight"], model.classifier.weight)
 
 
-def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(tiny_base: Path, make_params: MakeParams) -> None:
-    params = make_params({**QUICK, "train.learning_rate": 0.004, "train.warmup_share": 0.0})
+def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(
+    augmented: Path, tiny_base: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SingleLabel, "loss_sum", nan_from(4))
+    values = {"train.learning_rate": 0.004, "train.warmup_share": 0.0, "train.validations_per_epoch": 2}
+    params = make_params(QUICK | values)
     history = History()
-    model = classification.load_model(tiny_base, params.task)
+    model = model_of(tiny_base, params)
     with pytest.raises(TrainingFailed) as caught:
-        fit(model, data_of(tiny_base, params, changed(loss_sum=nan_from(4))), params, history)
+        fit(model, data_of(augmented, params, tiny_base), params, history)
     message = str(caught.value)
     assert "the loss is nan" in message
-    assert "at update 4 of 6, learning rate 0.002" in message
+    assert "at update 4 of 12, learning rate 0.003" in message
     assert "Lower train.learning_rate (now 0.004)" in message
     assert "update 3" in message
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
@@ -245,12 +239,12 @@ def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(tiny_base: Pat
 
 def nan_from(update: int) -> Callable[..., torch.Tensor]:
     """A summed loss that is no number from a forward pass with gradients on."""
-    passes, loss_of = 0, classification.loss_sum
+    passes, loss_of = 0, SingleLabel.loss_sum
 
-    def loss_sum(logits: torch.Tensor, expected: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    def loss_sum(task: SingleLabel, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         nonlocal passes
         passes += logits.requires_grad
-        return loss_of(logits, expected, weights) * (float("nan") if passes >= update else 1.0)
+        return loss_of(task, logits, batch, weights) * (float("nan") if passes >= update else 1.0)
 
     return loss_sum
 
@@ -259,10 +253,10 @@ def test_the_best_model_so_far_is_written_when_training_fails(
     augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = make_params(QUICK)
-    monkeypatch.setattr(classification, "loss_sum", nan_from(8))
+    monkeypatch.setattr(SingleLabel, "loss_sum", nan_from(8))
     with pytest.raises(TrainingFailed, match="update 8 of 12"):
         run(augmented, base, tmp_path / "out", params)
-    model = classification.load_model(tmp_path / "out/model", params.task)
+    model = model_of(tmp_path / "out/model", params)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
     assert len((tmp_path / "out/plots/loss.csv").read_text().splitlines()) == 1 + 7
 
@@ -270,21 +264,32 @@ def test_the_best_model_so_far_is_written_when_training_fails(
 def test_without_a_validation_before_the_failure_there_is_no_model(
     augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classification, "loss_sum", nan_from(1))
+    monkeypatch.setattr(SingleLabel, "loss_sum", nan_from(1))
     with pytest.raises(TrainingFailed, match="no model to keep"):
         run(augmented, base, tmp_path / "out", make_params(QUICK))
     assert not (tmp_path / "out/model").exists()
 
 
-def test_predictions_come_back_in_the_order_of_the_examples(tiny_base: Path, make_params: MakeParams) -> None:
+def test_predictions_come_back_in_the_order_of_the_examples(
+    augmented: Path, tiny_base: Path, make_params: MakeParams
+) -> None:
     params = make_params()
     make_repeatable(1, threads=1)
-    data = data_of(tiny_base, params)
-    model = classification.load_model(tiny_base, params.task)
+    data = data_of(augmented, params, tiny_base)
+    model = model_of(tiny_base, params)
 
-    def logits(rows: Sequence[dict[str, Any]], size: int) -> torch.Tensor:
-        return torch.from_numpy(predict(model, rows, data.batch, size, "test"))
+    def logits(items: Sequence[Item], size: int) -> torch.Tensor:
+        return torch.from_numpy(np.stack(predict(model, items, Batching(size, data.padding, "test"))))
 
-    alone = torch.cat([logits([row], 1) for row in data.train])
+    alone = torch.cat([logits([item], 1) for item in data.train])
     assert torch.allclose(logits(data.train, 5), alone, atol=1e-5)
     assert model.training is False
+
+
+def test_a_model_without_trainable_weights_is_measured_as_it_is(
+    augmented: Path, tiny_base: Path, make_params: MakeParams
+) -> None:
+    params, history = make_params(QUICK), History()
+    fit(model_of(tiny_base, params).requires_grad_(False), data_of(augmented, params, tiny_base), params, history)
+    assert history.best is not None
+    assert history.metrics()["steps"] == 0
