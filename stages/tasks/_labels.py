@@ -26,8 +26,8 @@ _AVERAGES = ("macro", "weighted")
 
 
 @dataclass(frozen=True)
-class SingleLabel(PlainTexts):
-    """A task of one label for each example.
+class LabelledTexts(PlainTexts):
+    """A task that answers with labels out of a fixed set.
 
     Attributes:
         name: of the task.
@@ -52,6 +52,15 @@ class SingleLabel(PlainTexts):
     def declared(self) -> list[str]:
         """The labels."""
         return self.labels
+
+    def unknown_label(self, label: str) -> str:
+        """That a label is none of those that there are, with the nearest of them."""
+        return f"label '{label}' is not in task.labels [{', '.join(self.labels)}].{nearest(label, self.labels)}"
+
+
+@dataclass(frozen=True)
+class SingleLabel(LabelledTexts):
+    """A task of one label for each example."""
 
     @property
     def scored(self) -> list[str]:
@@ -82,7 +91,7 @@ class SingleLabel(PlainTexts):
             return None
         if not label:
             return "no label"
-        return f"label '{label}' is not in task.labels [{', '.join(self.labels)}].{nearest(label, self.labels)}"
+        return self.unknown_label(label)
 
     def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
         """The label's index, for each window."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import List, Value
@@ -15,8 +15,8 @@ from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics
-from stages.shared.plugins import nearest
 from stages.tasks import Batch, Prediction
+from stages.tasks._labels import LabelledTexts
 from stages.tasks._multi_label_scores import (
     UNDECIDED,
     Marks,
@@ -27,7 +27,6 @@ from stages.tasks._multi_label_scores import (
     metrics_of,
     set_scores,
 )
-from stages.tasks._plain import PlainTexts
 
 if TYPE_CHECKING:
     import torch
@@ -37,32 +36,8 @@ _LEAST_WEIGHT, _MOST_WEIGHT = 0.1, 20.0  # of a label's rows: a label of three r
 
 
 @dataclass(frozen=True)
-class MultiLabel(PlainTexts):
-    """A task of any number of labels for each example.
-
-    Attributes:
-        name: of the task.
-        labels: in the order of the model's outputs.
-        reading: how texts are read, as `serving.reading.Reader` wants to know it.
-        texts: the columns that hold the texts.
-    """
-
-    name: str
-    labels: list[str]
-    reading: dict[str, Any]
-    texts: tuple[str, ...] = ("text",)
-    head: Literal["sequence"] = "sequence"
-    primary: str = "macro_f1"
-
-    @property
-    def outputs(self) -> list[str]:
-        """The labels."""
-        return self.labels
-
-    @property
-    def declared(self) -> list[str]:
-        """The labels."""
-        return self.labels
+class MultiLabel(LabelledTexts):
+    """A task of any number of labels for each example."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -90,8 +65,7 @@ class MultiLabel(PlainTexts):
         given = self.classes(example)
         unknown = [label for label in given if label not in self.labels]
         if unknown:
-            known = ", ".join(self.labels)
-            return f"label '{unknown[0]}' is not in task.labels [{known}].{nearest(unknown[0], self.labels)}"
+            return self.unknown_label(unknown[0])
         twice = next((label for label in given if given.count(label) > 1), None)
         return None if twice is None else f"label '{twice}' is given more than once"
 
