@@ -73,12 +73,13 @@ def figures_of(hits: Hits, wanted: npt.NDArray[np.int64]) -> Figures:
 
 
 def write_report(out: Path, examples: Sequence[Example], hits: Hits, wanted: npt.NDArray[np.int64]) -> str:
-    """Write recall by cut as plots/recall.csv and each question's rank as ranks.csv; give both in short, in Markdown.
+    """Write recall by cut, as a file and a picture, and each question's rank; give both in short, in Markdown.
 
     Questions appear by their ids alone: what they say may be private.
     """
     by_cut = [(cut, float(recall_at(cut, hits, wanted).mean())) for cut in range(1, DEPTH + 1)]
     write_csv(out / "plots/recall.csv", ("answers", "recall"), by_cut)
+    _draw_recall(by_cut, out / "pictures/recall.png")
     ranks = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, DEPTH + 1)
     shown = [str(rank) if rank <= DEPTH else f"beyond {DEPTH}" for rank in ranks]
     rows = [(example["id"], rank) for example, rank in zip(examples, shown, strict=True)]
@@ -89,3 +90,17 @@ def write_report(out: Path, examples: Sequence[Example], hits: Hits, wanted: npt
         f"{table(('k', 'recall'), [pair for pair in by_cut if pair[0] in CUTS])}\n"
         f"## Hardest questions\n\n{table(('question', 'rank of its answer'), hardest) if hardest else 'None.'}"
     )
+
+
+def _draw_recall(by_cut: Sequence[tuple[int, float]], path: Path) -> None:
+    """Draw the share of the right answers that is among the first k as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(*zip(*by_cut, strict=True), marker="o")
+    axes.set(ylim=(0, 1), xlabel="answers looked at", ylabel="recall", title="Recall")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})

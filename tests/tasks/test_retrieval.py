@@ -168,6 +168,7 @@ def test_the_report_names_the_hardest_questions_by_id(tmp_path: Path) -> None:
     assert text.index("| hopeless | beyond 10 |") < text.index("| hard | 3 |")
     assert "private" not in text
     assert "| easy |" not in text
+    assert (tmp_path / "pictures/recall.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "ranks.csv").read_text() == "id,rank\neasy,1\nhard,3\nhopeless,beyond 10\n"
     assert (tmp_path / "plots/recall.csv").read_text().splitlines()[:4] == [
         *("answers,recall", "1,0.333333", "2,0.333333", "3,0.666667")
