@@ -62,6 +62,11 @@ def _windows(count: int, room: int, overlap: int) -> list[np.ndarray]:
     return [np.arange(bounds[number], bounds[number + 1] + overlap) for number in range(windows)]
 
 
+def _joined(readings: list[Reading]) -> Reading:
+    """What is read of one example in several orders, as one."""
+    return Reading([row for one in readings for row in one.windows], cut=any(one.cut for one in readings))
+
+
 class Reader:
     """Reads texts for a model.
 
@@ -70,6 +75,7 @@ class Reader:
     fewer where that is more than half of the room. Of two texts the longer is cut or windowed first.
 
     A `template`, {"before", "after"}, may be among them: what stands before and after the (first) text and is not cut.
+    So may `both_orders`: a pair is read once in each order, so that the pooled answer does not depend on the order.
     """
 
     def __init__(self, tokenizer: Tokenizer, settings: Mapping[str, Any]) -> None:
@@ -96,15 +102,27 @@ class Reader:
         Raises:
             BundleDamaged: `max_tokens` leaves no room for a token of each text.
         """
-        return self._assembled(
-            texts, [self._tokenizer.encode(given, add_special_tokens=False) for given in self._framed(texts)]
-        )
+        orders = [
+            self._assembled(
+                ordered, [self._tokenizer.encode(given, add_special_tokens=False) for given in self._framed(ordered)]
+            )
+            for ordered in self._orders(texts)
+        ]
+        return _joined(orders)
 
     def read_all(self, examples: Sequence[tuple[str, ...]]) -> list[Reading]:
         """Read many examples, in order, with the same result for each. Raises BundleDamaged as `read` does."""
-        framed = [given for texts in examples for given in self._framed(texts)]
+        orders = [self._orders(texts) for texts in examples]
+        framed = [given for several in orders for texts in several for given in self._framed(texts)]
         encodings = iter(self._tokenizer.encode_batch(framed, add_special_tokens=False))
-        return [self._assembled(texts, [next(encodings) for _ in texts]) for texts in examples]
+        return [
+            _joined([self._assembled(texts, [next(encodings) for _ in texts]) for texts in several])
+            for several in orders
+        ]
+
+    def _orders(self, texts: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """The orders in which the texts are read."""
+        return [texts, texts[::-1]] if len(texts) > 1 and self._settings.get("both_orders") else [texts]
 
     def _framed(self, texts: tuple[str, ...]) -> list[str]:
         """The texts, the first within the template: encoded as one, so that words part where a reader sees it."""

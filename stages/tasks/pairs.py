@@ -27,11 +27,18 @@ class Range(Section):
 
 
 class Params(TextParams):
-    """The labels of the pairs, in the order of the model's outputs, or the range of their scores: one of the two."""
+    """What pairs are answered with, and whether it is the same whichever of the two texts comes first.
+
+    Attributes:
+        labels: of the pairs, in the order of the model's outputs; null where they have a score.
+        score: the range of the scores; null where they have a label.
+        both_orders: each pair is learnt from and read once in each order, and the two results pooled.
+    """
 
     name: Literal["pairs"]
     labels: Labels | None = Field(min_length=2)
     score: Range | None
+    both_orders: bool
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
@@ -43,7 +50,8 @@ class Params(TextParams):
 
 def open_task(params: Params) -> Task:
     """The task of one label, or of a score, for two texts."""
+    reading = params.reading() | {"both_orders": params.both_orders}
     if params.labels is not None:
-        return PairLabel(params.name, params.labels, params.reading())
+        return PairLabel(params.name, params.labels, reading)
     assert params.score is not None
-    return PairScore(params.name, params.score.min, params.score.max, params.reading())
+    return PairScore(params.name, params.score.min, params.score.max, reading)

@@ -85,7 +85,7 @@ RIGHT = [
     (opened("classification", labels=["no", "yes"], multi_label=False), {"label": "yes"}, {"label": "yes"}),
     (opened("classification", labels=["b", "a"], multi_label=True), {"label": ["a", "b"]}, {"labels": ["b", "a"]}),
     (opened("classification", labels=["b", "a"], multi_label=True), {"label": []}, {"labels": []}),
-    (opened("pairs", labels=None, score={"min": 0, "max": 5}), {"score": 2.25}, {"score": 2.25}),
+    (opened("pairs", labels=None, score={"min": 0, "max": 5}, both_orders=True), {"score": 2.25}, {"score": 2.25}),
     (QA, {"answers": [{"text": "two three", "start": 4}]}, {"answer": "two three"}),
     (QA, {"answers": []}, {"answer": ""}),
     (opened("retrieval", temperature=0.05, top=10), {"question": "where", "answer": "there"}, {"answer": "there"}),

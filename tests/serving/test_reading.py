@@ -141,6 +141,17 @@ def test_the_longer_of_two_texts_is_windowed_and_the_other_repeated() -> None:
     assert (first.cut, second.cut, len(first.windows)) == (False, False, 3)
 
 
+def test_a_pair_is_read_in_both_orders_where_that_is_asked() -> None:
+    both = settings(10, "head") | {"both_orders": True}
+    assert [shown(window) for window in read(both, "who is", "one two").windows] == [
+        "[CLS] who is [SEP] one two [SEP]",
+        "[CLS] one two [SEP] who is [SEP]",
+    ]
+    assert len(read(both, "who is").windows) == 1
+    (together,) = Reader(PLAIN, both).read_all([("who is", "one two")])
+    assert same(together, read(both, "who is", "one two"))
+
+
 def test_a_text_too_long_to_be_repeated_is_cut_and_that_is_said() -> None:
     reading = read(settings(9, "windows", 4), "one two three four", LONG)
     assert {shown(window).split(" [SEP] ")[0] for window in reading.windows} == {"[CLS] one two three"}

@@ -22,6 +22,7 @@ OPTIONS: dict[str, Any] = {
     "name": "pairs",
     "labels": None,
     "score": None,
+    "both_orders": False,
     "max_tokens": 64,
     "long_texts": "head",
     "overlap": 0,
