@@ -16,6 +16,7 @@ import pytest
 from tests.real.project import Project, clean_environment, make_project
 
 ROWS = 60
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else what a shell began in the background ignores Ctrl-C
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60, every: float = 0.2) -> None:
