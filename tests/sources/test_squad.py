@@ -59,7 +59,7 @@ def test_questions_become_rows(packed: bool, write: Write, monkeypatch: pytest.M
         "context": LOCK["context"],
         "answers": [{"text": "Ürün", "start": 21}, {"text": "Ürün", "start": 21}, {"text": "Ürün.", "start": 21}],
     }
-    assert [len(row.values["answers"]) for row in rows] == [2, 2, 0, 0]
+    assert [len(row.values["answers"]) for row in rows] == [3, 2, 0, 0]
     assert faults(rows) == []
 
 
