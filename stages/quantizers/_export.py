@@ -81,7 +81,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _sample(model: PreTrainedModel, batch: int, tokens: int) -> Arrays:
-    """Random token ids (batch, tokens); each row is shorter than the one before, the rest of it is padding."""
+    """Random token ids (batch, tokens); each row is shorter than the one before, the rest of it is padding.
+
+    The second half of each is of the second text.
+    """
     config = model.config.get_text_config()
     random = np.random.default_rng([batch, tokens])
     ids = random.integers(0, config.vocab_size, (batch, tokens), dtype=np.int64)
@@ -92,7 +95,8 @@ def _sample(model: PreTrainedModel, batch: int, tokens: int) -> Arrays:
     token = model.description.get("token") if isinstance(model, Headed) else None
     if token is not None:  # the one at which the head looks
         ids[range(batch), [length // 2 for length in lengths]] = token
-    arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    second = np.arange(tokens) >= np.array(lengths)[:, None] // 2
+    arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": mask * second}
     return {name: arrays[name] for name in input_names(model.config)}
 
 

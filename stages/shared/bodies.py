@@ -7,12 +7,24 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel, logging
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    PretrainedConfig,
+    PreTrainedModel,
+    logging,
+)
 
 from stages.shared.errors import ParamsError
 
 Body = Literal["encoder", "masked_lm", "causal_lm"]
 KINDS: dict[Body, Any] = dict(zip(get_args(Body), (AutoModel, AutoModelForMaskedLM, AutoModelForCausalLM), strict=True))
+
+
+def has_token_types(config: PretrainedConfig) -> bool:
+    """Whether an architecture tells the two texts of a pair apart by a type of each token."""
+    return int(getattr(config, "type_vocab_size", 0) or 0) > 1
 
 
 def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple[PreTrainedModel, set[str]]:

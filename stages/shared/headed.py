@@ -15,7 +15,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from stages.shared.bodies import load_body, narrow, whole
 from stages.shared.errors import DataError, MachineError
-from stages.shared.heads import AtToken, LabelVectors, MeanPooled
+from stages.shared.heads import AtToken, ComparedTexts, LabelVectors, MeanPooled
 from stages.shared.publish import sha256_of, write_json
 from stages.shared.user_head import head_file, made_head
 
@@ -43,7 +43,8 @@ class Headed(PreTrainedModel):  # type: ignore[no-untyped-call]  # transformers'
         marked, token = attention_mask, self.description.get("token")
         if token is not None:
             marked = (input_ids == token).to(attention_mask.dtype)
-        return SequenceClassifierOutput(logits=self.head(hidden, marked))
+        texts = [token_type_ids] if isinstance(self.head, ComparedTexts) else []
+        return SequenceClassifierOutput(logits=self.head(hidden, marked, *texts))
 
     def save_pretrained(self, folder: Path, **_: Any) -> None:  # type: ignore[override]  # ours knows no options
         """Write the body in Transformers layout, and the head beside it."""
@@ -57,6 +58,13 @@ class Headed(PreTrainedModel):  # type: ignore[no-untyped-call]  # transformers'
 def sentence_encoder(folder: Path, words: int) -> Headed:
     """The encoder in a folder, mean-pooled."""
     return Headed(load_body("encoder", folder, words), MeanPooled(), {"head": "sentence", "body": "encoder"})
+
+
+def comparing(folder: Path, words: int, outputs: int) -> Headed:
+    """The encoder in a folder with a new head that compares two texts; it must tell them apart by token types."""
+    body = load_body("encoder", folder, words)
+    head = ComparedTexts(body.config.hidden_size, outputs, getattr(body.config, "hidden_dropout_prob", 0.1))
+    return Headed(body, head, {"head": "compared", "body": "encoder"})
 
 
 def with_label_vectors(body: PreTrainedModel, labels: int) -> Headed:
@@ -127,6 +135,8 @@ def read_headed(folder: Path, words: int, task: Any, params: Any) -> Headed:
     match description["head"]:
         case "sentence":
             headed = sentence_encoder(folder, words)
+        case "compared":
+            headed = comparing(folder, words, len(task.outputs))
         case "vectors":
             headed = with_label_vectors(load_body("encoder", folder, words), len(task.outputs))
         case "words":

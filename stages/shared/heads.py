@@ -13,7 +13,7 @@ class MeanPooled(nn.Module):
     def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Unit vectors (batch, hidden), given (batch, tokens, hidden) and the mask (batch, tokens)."""
         weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
         return mean / mean.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
 
 
@@ -29,6 +29,31 @@ class LabelVectors(nn.Module):
         """The products of the text's unit vector with the labels' vectors, (batch, labels)."""
         near: torch.Tensor = self.vectors(self.pooled(hidden, attention_mask))
         return near
+
+
+class ComparedTexts(nn.Module):
+    """How two texts that were read together differ: from the means of each one's tokens.
+
+    Of the unit vectors u and v of the two means it sees u, v, |u - v|, u * v and their cosine.
+    Source: Conneau et al. 2017, Supervised Learning of Universal Sentence Representations, arXiv:1705.02364
+    """
+
+    def __init__(self, hidden_size: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.pooled = MeanPooled()
+        self.dropout = nn.Dropout(dropout)
+        self.between = nn.Linear(4 * hidden_size + 1, hidden_size)
+        self.outputs = nn.Linear(hidden_size, outputs)
+
+    def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+        """The outputs (batch, outputs), given (batch, tokens, hidden) and the mask and types (batch, tokens)."""
+        second = attention_mask * token_type_ids
+        one, other = self.pooled(hidden, attention_mask - second), self.pooled(hidden, second)
+        product = one * other
+        seen = torch.cat([one, other, (one - other).abs(), product, product.sum(dim=1, keepdim=True)], dim=1)
+        scaled = seen * hidden.shape[-1] ** 0.5  # the parts of a unit vector are small
+        said: torch.Tensor = self.outputs(self.dropout(self.between(self.dropout(scaled)).tanh()))
+        return said
 
 
 class AtToken(nn.Module):

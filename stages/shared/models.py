@@ -3,12 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 
-from stages.shared.bodies import load_base
-from stages.shared.headed import DESCRIPTION, read_headed, sentence_encoder, with_custom_head
+from stages.shared.bodies import has_token_types, load_base
+from stages.shared.headed import DESCRIPTION, comparing, read_headed, sentence_encoder, with_custom_head
 
-USUAL = {"sequence": AutoModelForSequenceClassification, "token": AutoModelForTokenClassification}
+USUAL = {
+    "sequence": AutoModelForSequenceClassification,
+    "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
+    "token": AutoModelForTokenClassification,
+}
 
 
 def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedModel:
@@ -30,6 +39,8 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
         return sentence_encoder(folder, words)
     if params.head is not None:
         return with_custom_head(folder, words, task, params)
+    if task.head == "compared" and has_token_types(AutoConfig.from_pretrained(str(folder), local_files_only=True)):
+        return comparing(folder, words, len(task.outputs))
     names = dict(enumerate(task.outputs))
     places = {name: position for position, name in names.items()}
     return load_base(USUAL[task.head], folder, words, id2label=names, label2id=places)

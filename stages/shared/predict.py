@@ -8,6 +8,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from stages.shared.batches import sorted_batches
+from stages.shared.bodies import has_token_types
 from stages.shared.items import Item, collate, outputs_of
 from stages.shared.progress import Progress
 
@@ -17,7 +18,7 @@ Seen = Callable[[torch.Tensor, dict[str, torch.Tensor]], None]
 def input_names(config: PretrainedConfig) -> list[str]:
     """The inputs that an architecture needs: token types only where it tells more than one type apart."""
     names = ["input_ids", "attention_mask"]
-    return [*names, "token_type_ids"] if getattr(config, "type_vocab_size", 0) > 1 else names
+    return [*names, "token_type_ids"] if has_token_types(config) else names
 
 
 def inputs_of(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:

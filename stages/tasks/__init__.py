@@ -54,8 +54,12 @@ class Task(Protocol):
         ...
 
     @property
-    def head(self) -> Literal["sequence", "token", "sentence"]:
-        """What the model gives: (batch, outputs), (batch, tokens, outputs), or unit vectors (batch, hidden)."""
+    def head(self) -> Literal["sequence", "compared", "token", "sentence"]:
+        """What the model gives.
+
+        sequence: (batch, outputs); compared: the same, of two texts; token: (batch, tokens, outputs);
+        sentence: unit vectors (batch, hidden).
+        """
         ...
 
     @property

@@ -40,7 +40,7 @@ class LabelledTexts(PlainTexts):
     labels: list[str]
     reading: dict[str, Any]
     texts: tuple[str, ...] = ("text",)
-    head: Literal["sequence"] = "sequence"
+    head: Literal["sequence", "compared"] = "sequence"
     primary: str = "macro_f1"
 
     @property

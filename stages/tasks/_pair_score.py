@@ -50,7 +50,7 @@ class PairScore(PlainTexts):
     high: float
     reading: dict[str, Any]
     texts: tuple[str, ...] = TEXTS
-    head: Literal["sequence"] = "sequence"
+    head: Literal["compared"] = "compared"
     primary: str = "spearman"
 
     @property

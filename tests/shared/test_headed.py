@@ -13,7 +13,7 @@ from stages.shared.base_model import tokenizer_of
 from stages.shared.bodies import load_body
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.headed import Place, read_headed, sentence_encoder, with_custom_head, with_label_words
-from stages.shared.heads import AtToken, MeanPooled
+from stages.shared.heads import AtToken, ComparedTexts, MeanPooled
 from stages.shared.models import load_model
 from stages.shared.params import Params
 from stages.shared.user_head import head_file, made_head
@@ -200,3 +200,17 @@ def test_the_token_that_is_asked_is_the_first_or_last_of_the_marked() -> None:
 def test_the_mean_is_of_the_tokens_alone_and_of_length_one() -> None:
     hidden = torch.tensor([[[3.0, 1.0], [3.0, 7.0], [90.0, -90.0]]])
     torch.testing.assert_close(MeanPooled()(hidden, torch.tensor([[1, 1, 0]])), torch.tensor([[0.6, 0.8]]))
+
+
+def test_two_texts_are_compared_by_the_means_of_their_own_tokens() -> None:
+    torch.manual_seed(0)
+    head = ComparedTexts(4, 2, dropout=0.5).eval()
+    hidden, types = torch.randn(1, 5, 4), torch.tensor([[0, 0, 1, 1, 0]])
+    mask = torch.tensor([[1, 1, 1, 1, 0]])
+    said = head(hidden, mask, types)
+    one, other = torch.nn.functional.normalize(torch.stack([hidden[0, :2].mean(0), hidden[0, 2:4].mean(0)]), dim=1)
+    seen = 2 * torch.cat([one, other, (one - other).abs(), one * other, (one @ other)[None]])
+    torch.testing.assert_close(said[0], head.outputs(head.between(seen).tanh()))
+    hidden[0, 4] = 9
+    assert torch.equal(head(hidden, mask, types), said)
+    assert head(hidden, mask, torch.zeros_like(types)).isfinite().all()  # a pair whose second text is empty
