@@ -1,5 +1,6 @@
 """A score for one example, such as how alike two texts are; of several windows the mean counts."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,11 +25,12 @@ def answer(
 ) -> dict[str, Any]:
     """{"score", "confidence"}: within the bounds; a score has no confidence, it is None.
 
-    The model says where between the bounds the score lies: 0 at the lower one, 1 at the upper one.
+    The model says where between the bounds the score lies, as the logit of a probability: 0 is in the middle.
     """
-    (place,) = pooled(outputs).tolist()
+    (logit,) = pooled(outputs).tolist()
+    place = 0.5 + 0.5 * math.tanh(0.5 * logit)  # the logistic function, without an overflow
     low, high = settings["score"]["min"], settings["score"]["max"]
-    return {"score": low + (high - low) * min(max(place, 0.0), 1.0), "confidence": None}
+    return {"score": low + (high - low) * place, "confidence": None}
 
 
 def word(answer: dict[str, Any]) -> str:

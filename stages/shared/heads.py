@@ -34,7 +34,8 @@ class LabelVectors(nn.Module):
 class ComparedTexts(nn.Module):
     """How two texts that were read together differ: from the means of each one's tokens.
 
-    Of the unit vectors u and v of the two means it sees u, v, |u - v|, u * v and their cosine.
+    Of the unit vectors u and v of the two means it sees |u - v|, u * v and their cosine. A single output, a score,
+    starts out as the cosine: as a probability about 0.1 at 0 and 0.9 at 1.
     Source: Conneau et al. 2017, Supervised Learning of Universal Sentence Representations, arXiv:1705.02364
     """
 
@@ -42,17 +43,23 @@ class ComparedTexts(nn.Module):
         super().__init__()
         self.pooled = MeanPooled()
         self.dropout = nn.Dropout(dropout)
-        self.between = nn.Linear(4 * hidden_size + 1, hidden_size)
+        self.between = nn.Linear(2 * hidden_size + 1, hidden_size)
         self.outputs = nn.Linear(hidden_size, outputs)
+        self.nearness = nn.Linear(1, outputs, bias=False)
+        nn.init.constant_(self.nearness.weight, 4.0 if outputs == 1 else 0.0)
+        if outputs == 1:
+            nn.init.constant_(self.outputs.bias, -2.0)
 
     def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
         """The outputs (batch, outputs), given (batch, tokens, hidden) and the mask and types (batch, tokens)."""
         second = attention_mask * token_type_ids
         one, other = self.pooled(hidden, attention_mask - second), self.pooled(hidden, second)
         product = one * other
-        seen = torch.cat([one, other, (one - other).abs(), product, product.sum(dim=1, keepdim=True)], dim=1)
+        cosine = product.sum(dim=1, keepdim=True)
+        seen = torch.cat([(one - other).abs(), product, cosine], dim=1)
         scaled = seen * hidden.shape[-1] ** 0.5  # the parts of a unit vector are small
-        said: torch.Tensor = self.outputs(self.dropout(self.between(self.dropout(scaled)).tanh()))
+        learnt = self.outputs(self.dropout(self.between(self.dropout(scaled)).tanh()))
+        said: torch.Tensor = learnt + self.nearness(cosine)
         return said
 
 

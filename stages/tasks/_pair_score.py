@@ -102,10 +102,11 @@ class PairScore(PlainTexts):
         return None
 
     def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
-        """The summed squared error of a batch, a scalar, in squared ranges; logits are (batch, 1)."""
-        from torch.nn.functional import mse_loss
+        """The summed cross-entropy of a batch, a scalar in nats, with the place as a probability; logits (batch, 1)."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
 
-        return mse_loss(logits[:, 0], batch["expected"].to(logits.dtype), reduction="sum")
+        places = batch["expected"].to(logits.dtype)
+        return binary_cross_entropy_with_logits(logits[:, 0], places, reduction="sum")
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The examples of a batch, a scalar."""

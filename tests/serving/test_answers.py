@@ -1,5 +1,6 @@
 """What a server says: labels, scores, and answers that are looked up."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_the_windows_of_a_text_vote_with_the_mean_of_their_logits() -> None:
     assert said(LABEL, [0, 3], [6, 0], [0, 0]) == said(LABEL, [2, 1])
     found, word = said(LABELS, [2, -4, 0], [-2, 4, 0])
     assert (word, found["scores"]) == ("b|a", {"b": 0.5, "a": 0.5, "c": 0.5})
-    assert said(SCORE, [0], [1])[0]["score"] == 2.5
+    assert said(SCORE, [-3], [3])[0]["score"] == 2.5
 
 
 def test_each_of_several_labels_has_its_own_threshold() -> None:
@@ -60,10 +61,10 @@ def test_each_of_several_labels_has_its_own_threshold() -> None:
 
 
 def test_a_score_stays_within_its_bounds_and_has_no_confidence() -> None:
-    assert said(SCORE, [1.4]) == ({"score": 5, "confidence": None}, "5.0000")
-    assert said(SCORE, [-0.4])[1] == "0.0000"
-    assert said(SCORE, [0.24691])[1] == "1.2346"
-    assert said({"answers": "score", "score": {"min": -1, "max": 1}}, [0.49999])[1] == "0.0000"
+    assert said(SCORE, [900]) == ({"score": 5, "confidence": None}, "5.0000")
+    assert said(SCORE, [-900])[1] == "0.0000"
+    assert said(SCORE, [math.log(0.25 / 0.75)])[1] == "1.2500"
+    assert said({"answers": "score", "score": {"min": -1, "max": 1}}, [-1e-5])[1] == "0.0000"
 
 
 def test_the_nearest_answers_come_first_and_equals_in_their_order() -> None:

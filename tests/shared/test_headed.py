@@ -205,12 +205,24 @@ def test_the_mean_is_of_the_tokens_alone_and_of_length_one() -> None:
 def test_two_texts_are_compared_by_the_means_of_their_own_tokens() -> None:
     torch.manual_seed(0)
     head = ComparedTexts(4, 2, dropout=0.5).eval()
+    torch.nn.init.ones_(head.nearness.weight)
     hidden, types = torch.randn(1, 5, 4), torch.tensor([[0, 0, 1, 1, 0]])
     mask = torch.tensor([[1, 1, 1, 1, 0]])
     said = head(hidden, mask, types)
     one, other = torch.nn.functional.normalize(torch.stack([hidden[0, :2].mean(0), hidden[0, 2:4].mean(0)]), dim=1)
-    seen = 2 * torch.cat([one, other, (one - other).abs(), one * other, (one @ other)[None]])
-    torch.testing.assert_close(said[0], head.outputs(head.between(seen).tanh()))
+    seen = torch.cat([(one - other).abs(), one * other, (one @ other)[None]])
+    torch.testing.assert_close(said[0], head.outputs(head.between(2 * seen).tanh()) + one @ other)
     hidden[0, 4] = 9
     assert torch.equal(head(hidden, mask, types), said)
     assert head(hidden, mask, torch.zeros_like(types)).isfinite().all()  # a pair whose second text is empty
+
+
+def test_a_new_score_rises_with_the_nearness_of_the_texts() -> None:
+    torch.manual_seed(0)
+    head = ComparedTexts(8, 1, dropout=0.1).eval()
+    one = torch.randn(50, 8)
+    hidden = torch.stack([one, torch.lerp(torch.randn(50, 8), one, torch.linspace(0, 1, 50)[:, None])], dim=1)
+    mask, types = torch.ones(50, 2, dtype=torch.long), torch.tensor([[0, 1]]).expand(50, 2)
+    cosine = torch.nn.functional.cosine_similarity(hidden[:, 0], hidden[:, 1])
+    said = head(hidden, mask, types)[:, 0]
+    assert torch.corrcoef(torch.stack([said, cosine]))[0, 1] > 0.95

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy.special import expit, logit
 from scipy.stats import pearsonr, spearmanr
 
 from serving.answers import score as served
@@ -121,10 +122,10 @@ def test_a_model_that_says_what_is_expected_is_served_the_right_scores() -> None
     served.check(SCORED.settings())
     assert [SCORED.fault(row) for row in rows] == [None] * len(rows)
     for row in rows:
-        outputs = [np.array([place]) for place in SCORED.expected(row, [None, None])]
+        outputs = [logit(np.array([place])) for place in SCORED.expected(row, [None, None])]
         said = served.answer(outputs, [], texts, SCORED.settings())
         assert served.word(said) == SCORED.answer(row)
-    low = served.answer([np.array([-3.0])], [], texts, scoring(-2, 2).settings())
+    low = served.answer([np.array([-99.0])], [], texts, scoring(-2, 2).settings())
     assert low["score"] == -2
 
 
@@ -134,7 +135,8 @@ def test_the_loss_does_not_depend_on_the_unit_of_the_scores() -> None:
     for task, scores in ((SCORED, (2.0, 5.0)), (scoring(-100, 100), (-20.0, 100.0))):
         batch = {"expected": torch.tensor([task.expected(example(score), [None])[0] for score in scores])}
         losses.append((task.loss_sum(logits, batch, None) / task.loss_weight(batch, None)).item())
-    assert losses == pytest.approx([(0.1**2 + 0.8**2) / 2] * 2)
+    right, wrong = np.log(expit([0.5, 0.2])), np.log(expit([-0.5, -0.2]))
+    assert losses == pytest.approx([-(0.4 * right[0] + 0.6 * wrong[0] + right[1]) / 2] * 2)
 
 
 def test_figures_are_those_of_scipy_row_by_row_and_never_nan() -> None:
