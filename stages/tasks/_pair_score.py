@@ -36,8 +36,8 @@ _SAME_ANSWER = 0.05  # of the range: what two models may differ by and still agr
 class PairScore(PlainTexts):
     """Scoring two texts.
 
-    The model's one output is the score's place in the range, 0 for the lowest and 1 for the highest, so that its
-    weights have the same size whatever the unit is; a server gives the score in the data's unit.
+    The model's one output is the logit of the score's place in the range, 0 for the lowest and 1 for the highest, so
+    that its weights have the same size whatever the unit is; a server gives the score in the data's unit.
 
     Attributes:
         name: of the task.
