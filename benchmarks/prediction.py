@@ -48,7 +48,7 @@ def main() -> None:
     reader = reader_of(tokenizer, bundle.settings)
 
     def in_torch(batches_of: int) -> None:
-        predict(model, items_of(task, reader, rows), Batching(batches_of, tokenizer.pad_token_id, "torch"))
+        predict(task, model, items_of(task, reader, rows), Batching(batches_of, tokenizer.pad_token_id, "torch"))
 
     def by_bundle() -> None:
         windows = (window for row in rows for window in runtime.read((row["text"],))[0].windows)

@@ -18,11 +18,11 @@ from accelerate import Accelerator
 import flows  # noqa: F401  telemetry off
 from stages.shared.base_model import find_base, tokenizer_of
 from stages.shared.batches import shuffled_batches
+from stages.shared.fitting.optimizer import add_gradients, make_optimizer
 from stages.shared.items import collate, items_of, reader_of
 from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
 from stages.tasks import Batch, task_of
-from stages.train.optimizer import add_gradients, make_optimizer
 
 ROOT = Path(__file__).parents[1]
 Batches = Callable[[int], list[list[int]]]

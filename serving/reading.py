@@ -96,6 +96,11 @@ class Reader:
             2: layout_of(self._tokenizer.encode(probe, probe)),
         }
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What it reads by, without padding and truncation."""
+        return self._tokenizer
+
     def read(self, texts: tuple[str, ...]) -> Reading:
         """Read one example: a text, or a pair of texts, already clean.
 

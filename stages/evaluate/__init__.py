@@ -23,14 +23,14 @@ from stages.shared.answers import Answers, by_example, write_answers
 from stages.shared.base_model import tokenizer_of
 from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example, read_split
-from stages.shared.items import items_of, reader_of
+from stages.shared.items import reader_of
 from stages.shared.markdown import table
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
-from stages.shared.predict import Batching, predict
+from stages.shared.predict import Batching, ask, predict
 from stages.shared.resources import peak_memory
-from stages.tasks import Prediction, Task, asked_of, task_of, texts_of
+from stages.tasks import Prediction, Task, task_of, texts_of
 
 __all__ = ["evaluate"]
 
@@ -45,11 +45,11 @@ def answer_all(task: Task, folder: Path, splits: Splits, params: Params) -> Answ
     settings = read_settings(folder)
     reader = reader_of(tokenizer, settings)
     way = Batching(params.evaluate.batch_size, tokenizer.pad_token_id or 0, "evaluate")
-    items = items_of(task, reader, test)
-    outputs = predict(model, items, way)
+    items = task.items(reader, test)
+    outputs = ask(task, model, items, way, settings)
     rows = [row for split in SPLITS for row in splits[split]]
-    settings |= task.gather(rows, run_of(reader, lambda some: predict(model, some, way)))
-    predicted = decode(outputs, items, [asked_of(task, row) for row in test], settings)
+    settings |= task.gather(rows, run_of(reader, lambda some: predict(task, model, some, way)))
+    predicted = decode(task, test, items, outputs, settings, reader)
     return Answers(
         [row["id"] for row in test], [task.answer(row) for row in test], predicted, by_example(outputs, items)
     )

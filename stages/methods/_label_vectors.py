@@ -30,7 +30,7 @@ def _embed(start: Start, encoder: Headed, texts: list[str]) -> np.ndarray:
     """Unit vectors (texts, hidden)."""
     reader = reader_of(start.tokenizer, start.task.settings())
     way = Batching(BATCH_SIZE, start.tokenizer.pad_token_id or 0, "describe")
-    return np.stack(run_of(reader, lambda items: predict(encoder, items, way))([(text,) for text in texts]))
+    return np.stack(run_of(reader, lambda items: predict(start.task, encoder, items, way))([(text,) for text in texts]))
 
 
 def label_vectors(start: Start, encoder: Headed, params: Params) -> np.ndarray:

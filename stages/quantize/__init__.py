@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from serving.reading import Reader
 from serving.runtime import Runtime
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
@@ -31,7 +29,7 @@ from stages.shared.base_model import tokenizer_of
 from stages.shared.bootstrap import interval
 from stages.shared.errors import DataError
 from stages.shared.examples import Example, read_split
-from stages.shared.items import Item, items_of, reader_of
+from stages.shared.items import Item, Output, reader_of
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
@@ -57,10 +55,14 @@ def check_tokens(runtime: Runtime, examples: Sequence[Example], items: Sequence[
     return Check.at_least("examples with the same tokens as in training", same / len(examples), 1.0)
 
 
-def outputs_by(runtime: Runtime, items: Sequence[Item]) -> list[np.ndarray]:
+def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Output]:
     """What an ONNX model gives for each item, each row by itself, as in production."""
     given = runtime.run_all((row for item in items for row in item.rows), AT_A_TIME)
-    return [np.stack(rows) if len(rows) > 1 else rows[0] for rows in ([next(given) for _ in i.rows] for i in items)]
+    found: list[Output] = []
+    for item in items:
+        rows = [next(given) for _ in item.rows]
+        found.append(task.kept(rows if len(rows) > 1 else rows[0], item))
+    return found
 
 
 def answer_all(
@@ -68,10 +70,10 @@ def answer_all(
 ) -> tuple[Answers, Check, Settings]:
     """What an ONNX model says of each test example, whether it saw the right tokens, and what the task gathered."""
     test, rows = splits["test"], [row for split in SPLITS for row in splits[split]]
-    gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some)))
-    items = items_of(task, reader, test)
-    outputs = outputs_by(runtime, items)
-    predictions = decode(outputs, items, [asked_of(task, row) for row in test], settings | gathered)
+    gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some, task)))
+    items = task.items(reader, test)
+    outputs = outputs_by(runtime, items, task)
+    predictions = decode(task, test, items, outputs, settings | gathered, reader)
     ids, expected = [row["id"] for row in test], [task.answer(row) for row in test]
     answers = Answers(ids, expected, predictions, by_example(outputs, items))
     return answers, check_tokens(runtime, test, items, task), gathered

@@ -1,42 +1,60 @@
 """From a model's outputs to answers, by the very code that answers in production."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from serving.answers import answers_for
 from serving.reading import Reader
 from serving.text import CleanText
-from stages.shared.items import Item
+from stages.shared.examples import Example
+from stages.shared.items import Item, Output
 from stages.shared.publish import write_json
+
+if TYPE_CHECKING:
+    from stages.tasks import Prediction, Task
 
 SETTINGS, EXTRAS = "answering.json", "extras"
 
 
 def decode(
-    outputs: Sequence[np.ndarray], items: Sequence[Item], asked: Sequence[tuple[str, ...]], settings: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """The prediction for each example: {"answer": in one line, "confidence": float or None, "said": by the server}.
+    task: Task,
+    examples: Sequence[Example],
+    items: Sequence[Item],
+    outputs: Sequence[Output],
+    settings: dict[str, Any],
+    reader: Reader,
+) -> list[Prediction]:
+    """The prediction for each example, made of the outputs of its items.
 
     Args:
-        outputs: of the items; of an item of several rows the first row's counts, which is what is asked.
+        task: whose texts are asked.
+        examples: that are answered.
         items: of the examples, in order.
-        asked: the texts of each example that a server is given.
+        outputs: of the items; of one of several parts the first counts, which is for what is asked.
         settings: of the task, of the trained model, and what the task gathered.
+        reader: that read the items; its tokenizer spells what a model writes.
     """
-    kind = answers_for(settings)
-    windows: list[list[Any]] = [[] for _ in asked]
-    found: list[list[np.ndarray]] = [[] for _ in asked]
+    kind, settings = answers_for(settings), settings | {"tokenizer": reader.tokenizer}
+    windows: list[list[Any]] = [[] for _ in examples]
+    found: list[list[np.ndarray]] = [[] for _ in examples]
+    scores: list[list[np.ndarray]] = [[] for _ in examples]
     for item, output in zip(items, outputs, strict=True):
         windows[item.example].append(item.rows[0])
-        found[item.example].append(output if len(item.rows) == 1 else output[0])
+        asked, *others = output if isinstance(output, list) else [output]
+        found[item.example].append(asked)
+        scores[item.example] += others if len(item.rows) == 1 else []
     predictions = []
-    for texts, rows, logits in zip(asked, windows, found, strict=True):
-        said = kind.answer(logits, rows, tuple(CleanText(text) for text in texts), settings)
-        predictions.append({"answer": kind.word(said), "confidence": said["confidence"], "said": said})
+    for example, rows, said_of, scored in zip(examples, windows, found, scores, strict=True):
+        texts = tuple(CleanText(example[name]) for name in task.asked)
+        said = kind.answer(said_of, rows, texts, settings)
+        total = np.sum(scored, axis=0).tolist() if scored else []
+        predictions.append({"answer": kind.word(said), "confidence": said["confidence"], "said": said, "scores": total})
     return predictions
 
 
@@ -52,7 +70,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def run_of(
-    reader: Reader, answer: Callable[[Sequence[Item]], list[np.ndarray]]
+    reader: Reader, answer: Callable[[Sequence[Item]], list[Any]]
 ) -> Callable[[Sequence[tuple[str, ...]]], list[np.ndarray]]:
     """What a task asks to have its texts shown to the model: of a text that is longer, the first window."""
 

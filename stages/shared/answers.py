@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.items import Item
+from stages.shared.items import Item, Output
 
 SCHEMA = pa.schema(
     [
@@ -19,6 +19,7 @@ SCHEMA = pa.schema(
         ("predicted", pa.string()),
         ("confidence", pa.float64()),
         ("said", pa.string()),
+        ("scores", pa.list_(pa.float64())),
         ("outputs", pa.list_(pa.list_(pa.float32()))),
     ]
 )
@@ -30,7 +31,7 @@ class Answers:
 
     Attributes:
         ids, expected: of the examples.
-        predictions: {"answer": str, "confidence": float or None, "said": dict} of each.
+        predictions: {"answer": str, "confidence": float or None, "said": dict, "scores": list of floats} of each.
         outputs: of each example, for each row that the model read of it, what it gave, flattened.
     """
 
@@ -40,11 +41,11 @@ class Answers:
     outputs: list[list[np.ndarray]]
 
 
-def by_example(outputs: Sequence[np.ndarray], items: Sequence[Item]) -> list[list[np.ndarray]]:
+def by_example(outputs: Sequence[Output], items: Sequence[Item]) -> list[list[np.ndarray]]:
     """The outputs of the items of each example, row by row, flattened."""
     found: list[list[np.ndarray]] = [[] for _ in range(max((item.example for item in items), default=-1) + 1)]
     for item, output in zip(items, outputs, strict=True):
-        rows = [output] if len(item.rows) == 1 else list(output)
+        rows = output if isinstance(output, list) else [output]
         found[item.example] += [np.float32(row).ravel() for row in rows]
     return found
 
@@ -52,9 +53,10 @@ def by_example(outputs: Sequence[np.ndarray], items: Sequence[Item]) -> list[lis
 def read_answers(file: Path) -> Answers:
     """The answers that a predictions.parquet holds."""
     columns = pq.read_table(file).to_pydict()
+    kept = (columns[name] for name in ("predicted", "confidence", "said", "scores"))
     predictions = [
-        {"answer": answer, "confidence": confidence, "said": json.loads(said)}
-        for answer, confidence, said in zip(columns["predicted"], columns["confidence"], columns["said"], strict=True)
+        {"answer": answer, "confidence": confidence, "said": json.loads(said), "scores": scores}
+        for answer, confidence, said, scores in zip(*kept, strict=True)
     ]
     outputs = [[np.array(row, dtype=np.float32) for row in rows] for rows in columns["outputs"]]
     return Answers(columns["id"], columns["expected"], predictions, outputs)
@@ -68,6 +70,7 @@ def write_answers(file: Path, answers: Answers) -> None:
         "predicted": [prediction["answer"] for prediction in answers.predictions],
         "confidence": [prediction["confidence"] for prediction in answers.predictions],
         "said": [json.dumps(prediction["said"], ensure_ascii=False) for prediction in answers.predictions],
+        "scores": [prediction["scores"] for prediction in answers.predictions],
         "outputs": [[row.tolist() for row in rows] for rows in answers.outputs],
     }
     pq.write_table(pa.table(columns, schema=SCHEMA), file, compression="zstd")

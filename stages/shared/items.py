@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -49,6 +49,10 @@ class Item:
     def tokens(self) -> int:
         """The tokens of its longest row."""
         return max(len(row.ids) for row in self.rows)
+
+
+Output: TypeAlias = "np.ndarray | list[np.ndarray]"
+"""What a model gives for an item. Of several parts the first is for what is asked, the rest for what goes with it."""
 
 
 def reader_of(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]) -> Reader:
@@ -115,15 +119,15 @@ def collate(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
     }
 
 
-def outputs_of(logits: np.ndarray, items: Sequence[Item]) -> list[np.ndarray]:
-    """The output of each item of a batch, without padding: (outputs,), (tokens, outputs), or (rows, hidden)."""
-    found = []
+def outputs_of(logits: np.ndarray, items: Sequence[Item]) -> list[Output]:
+    """The output of each item of a batch, without padding: (outputs,), (tokens, outputs), or (hidden,) of each row."""
+    found: list[Output] = []
     start = 0
     for item in items:
         here = logits[start : start + len(item.rows)]
         start += len(item.rows)
         if len(item.rows) > 1:
-            found.append(here)
+            found.append(list(here))
         else:
             found.append(here[0, : item.tokens] if here.ndim == 3 else here[0])
     return found

@@ -89,8 +89,9 @@ class Pretrain(Section):
     sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Train(Section):
-    method: Annotated[Any, ChosenFrom("methods")]
+class Fitting(Section):
+    """How weights are fitted, by whichever stage."""
+
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     accumulation: int = Field(gt=0)
@@ -98,11 +99,15 @@ class Train(Section):
     warmup_share: Fraction
     weight_decay: float = Field(ge=0, lt=1)
     max_gradient_norm: float = Field(gt=0)
-    class_weights: Literal["none", "balanced"]
     validations_per_epoch: int = Field(gt=0)
     patience: int = Field(gt=0)
     precision: Literal["float32", "bfloat16"]
     threads: int = Field(gt=0)
+
+
+class Train(Fitting):
+    method: Annotated[Any, ChosenFrom("methods")]
+    class_weights: Literal["none", "balanced"]
 
 
 class Evaluate(Section):

@@ -1,7 +1,10 @@
 """The model's output for many items: batches sorted by length, results in the order they were asked for."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,8 +12,12 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from stages.shared.batches import sorted_batches
 from stages.shared.bodies import has_token_types
-from stages.shared.items import Item, collate, outputs_of
+from stages.shared.items import IGNORED, Item, Output, outputs_of
 from stages.shared.progress import Progress
+from stages.shared.writing import write
+
+if TYPE_CHECKING:
+    from stages.tasks import Task
 
 Seen = Callable[[torch.Tensor, dict[str, torch.Tensor]], None]
 
@@ -21,9 +28,19 @@ def input_names(config: PretrainedConfig) -> list[str]:
     return [*names, "token_type_ids"] if has_token_types(config) else names
 
 
+def _shifted(expected: torch.Tensor, config: PretrainedConfig) -> torch.Tensor:
+    """What a decoder reads to say what is expected, (batch, tokens): the start, then all but the last of it."""
+    start = torch.full_like(expected[:, :1], config.decoder_start_token_id)
+    return torch.cat([start, expected[:, :-1].masked_fill(expected[:, :-1] == IGNORED, config.pad_token_id)], dim=1)
+
+
 def inputs_of(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """What the model sees of a batch."""
-    return {name: batch[name] for name in input_names(model.config)}
+    """What the model sees of a batch: all but what is expected; that, shifted by one, only where it has a decoder."""
+    dropped = {"expected"} if has_token_types(model.config) else {"expected", "token_type_ids"}
+    inputs = {name: tensor for name, tensor in batch.items() if name not in dropped}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = _shifted(batch["expected"], model.config)
+    return inputs
 
 
 def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
@@ -46,25 +63,44 @@ class Batching:
     what: str
 
 
-def predict(model: PreTrainedModel, items: Sequence[Item], way: Batching, seen: Seen | None = None) -> list[np.ndarray]:
-    """The output of each item, float32, as `stages.shared.items.outputs_of` shapes it, in the order of the items.
+def predict(
+    task: Task, model: PreTrainedModel, items: Sequence[Item], way: Batching, seen: Seen | None = None
+) -> list[Output]:
+    """The output of each item, float32, as the task keeps it, in the order of the items.
 
     The model is put into evaluation mode for it, and back into the mode that it was in. `seen` is called with the
     logits and the batch of each forward pass.
     """
     was_training = model.training
     model.train(False)
-    found: list[np.ndarray] = [np.empty(0)] * len(items)
+    found: list[Output] = [np.empty(0)] * len(items)
     batches = sorted_batches([item.tokens for item in items], way.batch_size)
     with torch.inference_mode(), Progress(way.what, len(items)) as progress:
         for positions in batches:
             chosen = [items[position] for position in positions]
-            batch = to_device(collate(chosen, way.padding), model.device)
+            batch = to_device(task.batch(chosen, way.padding), model.device)
             logits = model(**inputs_of(batch, model)).logits.float()
             if seen is not None:
                 seen(logits, batch)
             for position, output in zip(positions, outputs_of(logits.cpu().numpy(), chosen), strict=True):
-                found[position] = output
+                found[position] = task.kept(output, items[position])
             progress.advance(len(positions))
     model.train(was_training)
     return found
+
+
+def ask(
+    task: Task,
+    model: PreTrainedModel,
+    items: Sequence[Item],
+    way: Batching,
+    settings: Mapping[str, Any],
+    seen: Seen | None = None,
+) -> list[Output]:
+    """The output of each item, as in production: what one pass gives, or, where the settings say so, what is written.
+
+    Args:
+        settings: of the task and the trained model; "writes" says how a model writes.
+    """
+    passed = predict(task, model, items, way, seen)
+    return write(model, items, passed, way, settings["writes"]) if "writes" in settings else passed

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from serving.reading import Window
+from serving.reading import Reader, Window
 from stages.shared import plugins
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
@@ -23,11 +23,14 @@ from stages.shared.outcome import Metrics
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
 
+    from stages.shared.items import Item, Output
+
 Batch: TypeAlias = "dict[str, torch.Tensor]"
-Prediction: TypeAlias = dict[str, Any]  # {"answer": in one line, "confidence": float or None, "said": by the server}
+Prediction: TypeAlias = dict[str, Any]
+"""{"answer": in one line, "confidence": or None, "said": by the server, "scores": of what was expected, if any}"""
 Span: TypeAlias = tuple[int, int]  # of characters, the end excluded
 Move: TypeAlias = Callable[[int], int]  # where a position of a text lies after the text has changed
-Run: TypeAlias = Callable[[Sequence[tuple[str, ...]]], list[np.ndarray]]  # the model's output for each of many requests
+Run: TypeAlias = Callable[[Sequence[tuple[str, ...]]], list[Any]]  # the model's output for each of many requests
 
 
 class Task(Protocol):
@@ -54,11 +57,11 @@ class Task(Protocol):
         ...
 
     @property
-    def head(self) -> Literal["sequence", "compared", "token", "sentence"]:
+    def head(self) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm"]:
         """What the model gives.
 
         sequence: (batch, outputs); compared: the same, of two texts; token: (batch, tokens, outputs);
-        sentence: unit vectors (batch, hidden).
+        sentence: unit vectors (batch, hidden); seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
         """
         ...
 
@@ -127,6 +130,30 @@ class Task(Protocol):
 
     def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
         """What the loss expects of each window: a number, or an array whose first axis is padded with -100."""
+        ...
+
+    def items(self, reader: Reader, examples: Sequence[Example]) -> list[Item]:
+        """What is measured of the examples, in their order: an item for each window, or for rows that belong together.
+
+        Raises:
+            ParamsError: max_tokens leaves no room for a text.
+        """
+        ...
+
+    def training_items(self, reader: Reader, examples: Sequence[Example]) -> list[Item]:
+        """What is learnt from the examples: mostly the same items."""
+        ...
+
+    def renewed(self, item: Item, random: np.random.Generator) -> Item:
+        """A training item as it is learnt from this time, such as with other words masked; mostly as it is."""
+        ...
+
+    def batch(self, items: Sequence[Item], padding: int) -> Batch:
+        """One padded batch of items: what the model reads, and "expected"."""
+        ...
+
+    def kept(self, output: Output, item: Item) -> Output:
+        """What is kept of the model's output for an item: all of it, or what answers and metrics need."""
         ...
 
     def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:

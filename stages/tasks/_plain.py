@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from serving.reading import Reader, Window
 from stages.shared.examples import Example
-from stages.tasks import Move, Prediction, Run, Span
+from stages.tasks import Batch, Move, Prediction, Run, Span
+
+if TYPE_CHECKING:
+    from stages.shared.items import Item, Output
 
 _PROTECTED = """
     no not nor never none nobody nothing nowhere neither cannot without hardly barely scarcely rarely seldom lack lacks
@@ -54,6 +60,34 @@ class PlainTexts:
     def shown(self, example: Example) -> list[tuple[str, ...]]:
         """The texts, together."""
         return [tuple(example[name] for name in self.texts)]
+
+    def items(self, reader: Reader, examples: Sequence[Example]) -> list[Item]:
+        """An item for each window of a text or pair, or for texts that belong together."""
+        from stages.shared.items import items_of
+
+        return items_of(self, reader, examples)
+
+    def training_items(self, reader: Reader, examples: Sequence[Example]) -> list[Item]:
+        """The same."""
+        return self.items(reader, examples)
+
+    def renewed(self, item: Item, random: np.random.Generator) -> Item:
+        """The item as it is."""
+        return item
+
+    def batch(self, items: Sequence[Item], padding: int) -> Batch:
+        """The rows of the items, padded to the longest."""
+        from stages.shared.items import collate
+
+        return collate(items, padding)
+
+    def kept(self, output: Output, item: Item) -> Output:
+        """All of it."""
+        return output
+
+    def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
+        """What the loss expects of each window; every task that learns says it."""
+        raise NotImplementedError
 
     def tune(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> dict[str, Any]:
         """Nothing."""

@@ -9,15 +9,11 @@ out   base.json                                     which base it was trained fr
       plots/validation.csv                          step, epoch, validation_loss, the task's metrics, primary
 """
 
-import os
-import random
 import shutil
 import time
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.methods import Method, Start, check_method
@@ -26,27 +22,15 @@ from stages.shared.answering import write_settings
 from stages.shared.base_model import POINTER, read_pointer, require_length, tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
+from stages.shared.fitting import Data, History, Plan, fit, make_repeatable
 from stages.shared.models import load_model
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.resources import peak_memory
 from stages.tasks import task_of
-from stages.train.data import Data, read_data
-from stages.train.history import History
-from stages.train.loop import fit
+from stages.train.data import read_data
 
 __all__ = ["train"]
-
-
-def make_repeatable(seed: int, threads: int) -> None:
-    """Seed every source of chance, fix the number of threads, and let torch use only what gives the same bits again."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, and for bugs alone
 
 
 def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -98,7 +82,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     model = method.prepare(start, params.train.method)
     history = History()
     try:
-        fit(model, data, params, history)
+        fit(model, data, Plan(params.train, params.seed, "train"), history)
     except TrainingFailed:
         _write(model, data, tokenizer, history, out, params)
         raise

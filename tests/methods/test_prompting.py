@@ -86,7 +86,7 @@ def outputs(start: Start, params: prompting.Params, model: Any, texts: list[str]
     """The logits of the texts, (texts, labels)."""
     task: Task = start.task
     items = items_of(task, reader_of(start.tokenizer, task.settings() | prompting.settings(start, params)), rows(texts))
-    return np.stack(predict(model, items, Batching(batch_size, start.tokenizer.pad_token_id or 0, "predict")))
+    return np.stack(predict(task, model, items, Batching(batch_size, start.tokenizer.pad_token_id or 0, "predict")))
 
 
 @pytest.mark.parametrize("by", WAYS)

@@ -15,6 +15,9 @@ from stages.pretrain import pretrain
 from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import features, write_split
+from stages.shared.fitting import Data, History, Plan, fit, make_repeatable, measure
+from stages.shared.fitting.loop import groups_of_epoch, validation_points
+from stages.shared.fitting.optimizer import add_gradients, learning_rate, make_optimizer
 from stages.shared.items import Item
 from stages.shared.models import load_model
 from stages.shared.params import Params
@@ -23,11 +26,8 @@ from stages.shared.progress import reporting_to
 from stages.shared.publish import sha256_of
 from stages.tasks import Batch, task_of
 from stages.tasks._labels import SingleLabel
-from stages.train import make_repeatable, train
-from stages.train.data import Data, measure, read_data
-from stages.train.history import History
-from stages.train.loop import fit, groups_of_epoch, validation_points
-from stages.train.optimizer import add_gradients, learning_rate, make_optimizer
+from stages.train import train
+from stages.train.data import read_data
 from tests.conftest import SENTIMENT_COLUMNS, sample_examples
 
 LABELS = ["negative", "neutral", "positive"]
@@ -61,6 +61,10 @@ def _own_precision() -> Iterator[None]:
 def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, float]:
     out.mkdir()
     return train(augmented, base, out, params).metrics
+
+
+def plan_of(params: Params) -> Plan:
+    return Plan(params.train, params.seed, "train")
 
 
 def model_of(folder: Path, params: Params) -> PreTrainedModel:
@@ -111,7 +115,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(
 
     def gradients(*cuts: slice) -> list[torch.Tensor]:
         model.zero_grad()
-        loss = add_gradients(model, [data.batch(data.train[cut]) for cut in cuts], data.task, weights)
+        loss = add_gradients(model, [data.batch(range(19)[cut], (0,)) for cut in cuts], data.task, weights)
         return [loss, *(weight.grad.clone() for weight in model.parameters())]
 
     whole = gradients(slice(0, 19))
@@ -123,7 +127,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(
 
 def test_one_update_takes_the_accumulated_batches_and_the_last_what_is_left(make_params: MakeParams) -> None:
     params = make_params({"train.batch_size": 4, "train.accumulation": 3})
-    groups = groups_of_epoch([5] * 29, params, epoch=0)
+    groups = groups_of_epoch([5] * 29, plan_of(params), epoch=0)
     assert [len(group) for group in groups] == [3, 3, 2]
     assert sorted(index for group in groups for batch in group for index in batch) == list(range(29))
 
@@ -153,7 +157,7 @@ def test_training_writes_the_weights_of_its_best_validation(
     metrics = run(augmented, base, tmp_path / "out", params)
     model = model_of(tmp_path / "out/model", params)
     data = data_of(augmented, params, tmp_path / "out/model")
-    _, found, _ = measure(model, data, None, params)
+    _, found, _ = measure(model, data, None, params.train.batch_size)
     with (tmp_path / "out/plots/validation.csv").open() as file:
         curve = [float(row["macro_f1"]) for row in csv.DictReader(file)]
     assert found["macro_f1"] == pytest.approx(metrics["validation.macro_f1"])
@@ -212,7 +216,7 @@ def test_training_stops_when_patience_is_lost(
     scores = iter([0.3, 0.5, 0.4, 0.45, 0.9])
     monkeypatch.setattr(SingleLabel, "metrics", lambda *_: {"macro_f1": next(scores)})
     history, model = History(), model_of(tiny_base, params)
-    fit(model, data_of(augmented, params, tiny_base), params, history)
+    fit(model, data_of(augmented, params, tiny_base), plan_of(params), history)
     assert [row["macro_f1"] for row in history.validations] == [0.3, 0.5, 0.4, 0.45]
     assert history.metrics()["best_step"] == 12
     assert history.metrics()["epochs"] == 4
@@ -228,7 +232,7 @@ def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(
     history = History()
     model = model_of(tiny_base, params)
     with pytest.raises(TrainingFailed) as caught:
-        fit(model, data_of(augmented, params, tiny_base), params, history)
+        fit(model, data_of(augmented, params, tiny_base), plan_of(params), history)
     message = str(caught.value)
     assert "the loss is nan" in message
     assert "at update 4 of 12, learning rate 0.003" in message
@@ -279,7 +283,7 @@ def test_predictions_come_back_in_the_order_of_the_examples(
     model = model_of(tiny_base, params)
 
     def logits(items: Sequence[Item], size: int) -> torch.Tensor:
-        return torch.from_numpy(np.stack(predict(model, items, Batching(size, data.padding, "test"))))
+        return torch.from_numpy(np.stack(predict(data.task, model, items, Batching(size, data.padding, "test"))))
 
     alone = torch.cat([logits([item], 1) for item in data.train])
     assert torch.allclose(logits(data.train, 5), alone, atol=1e-5)
@@ -290,6 +294,11 @@ def test_a_model_without_trainable_weights_is_measured_as_it_is(
     augmented: Path, tiny_base: Path, make_params: MakeParams
 ) -> None:
     params, history = make_params(QUICK), History()
-    fit(model_of(tiny_base, params).requires_grad_(False), data_of(augmented, params, tiny_base), params, history)
+    fit(
+        model_of(tiny_base, params).requires_grad_(False),
+        data_of(augmented, params, tiny_base),
+        plan_of(params),
+        history,
+    )
     assert history.best is not None
     assert history.metrics()["steps"] == 0

@@ -1,16 +1,21 @@
 """The optimiser, its learning rate, and one update of the weights."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
 
-from stages.shared.params import Train
+from stages.shared.params import Fitting
 from stages.shared.predict import inputs_of
-from stages.tasks import Batch, Task
+
+if TYPE_CHECKING:
+    from stages.tasks import Batch, Task
 
 
-def make_optimizer(model: PreTrainedModel, params: Train) -> torch.optim.AdamW:
+def make_optimizer(model: PreTrainedModel, params: Fitting) -> torch.optim.AdamW:
     """AdamW over the trainable weights, without decay on biases and norms (all that is a vector).
 
     Source: Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101
@@ -23,7 +28,7 @@ def make_optimizer(model: PreTrainedModel, params: Train) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=params.learning_rate, fused=True)
 
 
-def learning_rate(update: int, updates: int, params: Train) -> float:
+def learning_rate(update: int, updates: int, params: Fitting) -> float:
     """The rate of an update, counted from 1: up in a line over the warm-up, then down in a line, never quite 0."""
     warmup = round(updates * params.warmup_share)
     if update <= warmup:

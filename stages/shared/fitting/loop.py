@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,22 +13,31 @@ from transformers import PreTrainedModel
 
 from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import TrainingFailed
-from stages.shared.params import Params
+from stages.shared.fitting.data import Data, measure
+from stages.shared.fitting.history import History
+from stages.shared.fitting.optimizer import add_gradients, learning_rate, make_optimizer, set_learning_rate
+from stages.shared.params import Fitting
 from stages.shared.predict import to_device
 from stages.shared.progress import Progress, report
-from stages.train.data import Data, measure
-from stages.train.history import History
-from stages.train.optimizer import add_gradients, learning_rate, make_optimizer, set_learning_rate
 
 log = logging.getLogger(__name__)
 Group = list[list[int]]  # the batches of one update, each a list of positions
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}  # in accelerate's words
 
 
-def groups_of_epoch(lengths: Sequence[int], params: Params, epoch: int) -> list[Group]:
+@dataclass(frozen=True)
+class Plan:
+    """How a training goes: its values, the seed of every random choice, and the section of params.yaml it is in."""
+
+    values: Fitting
+    seed: int
+    section: str
+
+
+def groups_of_epoch(lengths: Sequence[int], plan: Plan, epoch: int) -> list[Group]:
     """The updates of an epoch: each takes `accumulation` batches, the last what is left."""
-    batches = shuffled_batches(lengths, params.train.batch_size, params.seed, epoch)
-    size = params.train.accumulation
+    batches = shuffled_batches(lengths, plan.values.batch_size, plan.seed, epoch)
+    size = plan.values.accumulation
     return [batches[start : start + size] for start in range(0, len(batches), size)]
 
 
@@ -36,7 +46,7 @@ def validation_points(updates: int, times: int) -> set[int]:
     return {math.ceil(updates * turn / times) for turn in range(1, times + 1)}
 
 
-def fit(model: PreTrainedModel, data: Data, params: Params, history: History) -> None:
+def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History) -> None:
     """Train the model until the epochs are over or patience is lost, and fill `history`, which keeps the best weights.
 
     A model without trainable weights is measured as it is.
@@ -45,22 +55,22 @@ def fit(model: PreTrainedModel, data: Data, params: Params, history: History) ->
         TrainingFailed: the loss or the gradient is not a finite number; `history` holds what was good until then.
     """
     if not any(weight.requires_grad for weight in model.parameters()):
-        _Loop(model, data, params, history, updates=0).validate(0)
+        _Loop(model, data, plan, history, updates=0).validate(0)
         return
     lengths = [item.tokens for item in data.train]
-    per_epoch = len(groups_of_epoch(lengths, params, epoch=0))
-    points = validation_points(per_epoch, params.train.validations_per_epoch)
-    loop = _Loop(model, data, params, history, updates=per_epoch * params.train.epochs)
-    with Progress("train", len(lengths) * params.train.epochs) as progress:
-        for epoch in range(params.train.epochs):
-            groups = groups_of_epoch(lengths, params, epoch)
+    per_epoch = len(groups_of_epoch(lengths, plan, epoch=0))
+    points = validation_points(per_epoch, plan.values.validations_per_epoch)
+    loop = _Loop(model, data, plan, history, updates=per_epoch * plan.values.epochs)
+    with Progress(plan.section, len(lengths) * plan.values.epochs) as progress:
+        for epoch in range(plan.values.epochs):
+            groups = groups_of_epoch(lengths, plan, epoch)
             history.begin_epoch(padded_share(lengths, [batch for group in groups for batch in group]))
             for position, group in enumerate(groups, start=1):
                 loss = loop.update(group)
                 progress.advance(sum(map(len, group)), loss=loss)
                 if position in points:
                     loop.validate(epoch + position / per_epoch)
-                    if history.since_best >= params.train.patience:
+                    if history.since_best >= plan.values.patience:
                         log.info("no better validation in %d: training stops", history.since_best)
                         return
 
@@ -68,28 +78,29 @@ def fit(model: PreTrainedModel, data: Data, params: Params, history: History) ->
 class _Loop:
     """The moving parts of a training."""
 
-    def __init__(self, model: PreTrainedModel, data: Data, params: Params, history: History, updates: int) -> None:
-        self.accelerator = Accelerator(mixed_precision=PRECISIONS[params.train.precision])
+    def __init__(self, model: PreTrainedModel, data: Data, plan: Plan, history: History, updates: int) -> None:
+        self.accelerator = Accelerator(mixed_precision=PRECISIONS[plan.values.precision])
         self.model = self.accelerator.prepare(model)
         self.weights = None if data.weights is None else data.weights.to(self.accelerator.device)
-        self.data, self.params, self.history, self.updates = data, params, history, updates
+        self.data, self.plan, self.history, self.updates = data, plan, history, updates
 
     @cached_property
     def optimizer(self) -> Any:
         """Made when it is first needed: a model without trainable weights has none."""
-        return self.accelerator.prepare(make_optimizer(self.model, self.params.train))
+        return self.accelerator.prepare(make_optimizer(self.model, self.plan.values))
 
     def update(self, group: Group) -> float:
         """Change the weights once, by the batches of the group together; give their mean loss."""
         started = time.perf_counter()
         self.model.train()
         step = self.history.steps + 1
-        rate = learning_rate(step, self.updates, self.params.train)
+        rate = learning_rate(step, self.updates, self.plan.values)
         set_learning_rate(self.optimizer, rate)
         device = self.accelerator.device
-        batches = [to_device(self.data.batch([self.data.train[i] for i in batch]), device) for batch in group]
+        seeds = ((self.plan.seed, step, number) for number, _ in enumerate(group))
+        batches = [to_device(self.data.batch(*one), device) for one in zip(group, seeds, strict=True)]
         loss = add_gradients(self.model, batches, self.data.task, self.weights, self.accelerator.backward).item()
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.params.train.max_gradient_norm).item()
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.plan.values.max_gradient_norm).item()
         self._require_finite({"loss": loss, "gradient": norm}, step, rate)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -101,7 +112,7 @@ class _Loop:
     def validate(self, epoch: float) -> None:
         """Measure the validation split, and keep the weights when they are the best so far."""
         task, step = self.data.task, self.history.steps
-        loss, metrics, tuned = measure(self.model, self.data, self.weights, self.params)
+        loss, metrics, tuned = measure(self.model, self.data, self.weights, self.plan.values.batch_size)
         rate = self.history.updates[-1]["learning_rate"] if self.history.updates else 0.0
         self._require_finite({"validation loss": loss}, step, rate)
         row = {"step": step, "epoch": epoch, "validation_loss": loss, **metrics}
@@ -109,15 +120,16 @@ class _Loop:
         report(step, {f"validation.{name.removeprefix('validation_')}": value for name, value in row.items()})
         log.info("epoch %.2f: validation loss %.4f, %s %.4f", epoch, loss, task.primary, metrics[task.primary])
 
-    def _require_finite(self, values: dict[str, float], step: int, rate: float) -> None:
-        wrong = [f"the {name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+    def _require_finite(self, figures: dict[str, float], step: int, rate: float) -> None:
+        wrong = [f"the {name} is {value}" for name, value in figures.items() if not math.isfinite(value)]
         if wrong:
             best = self.history.best
             kept = "No validation came before it, so there is no model to keep."
             if best is not None:
                 kept = f"The best model so far (update {best['step']:.0f}) is kept beside the output, as <out>.refused."
+            where, values = self.plan.section, self.plan.values
             raise TrainingFailed(
-                f"train: {' and '.join(wrong)} at update {step} of {self.updates}, learning rate {rate:.3g}. "
-                f"Lower train.learning_rate (now {self.params.train.learning_rate:g}) or train.max_gradient_norm, or "
-                f"raise train.warmup_share; with train.precision bfloat16, try float32. {kept}"
+                f"{where}: {' and '.join(wrong)} at update {step} of {self.updates}, learning rate {rate:.3g}. "
+                f"Lower {where}.learning_rate (now {values.learning_rate:g}) or {where}.max_gradient_norm, or raise "
+                f"{where}.warmup_share; with {where}.precision bfloat16, try float32. {kept}"
             )
