@@ -22,7 +22,9 @@ from stages.shared.outcome import Metrics
 
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
+    from transformers import PreTrainedTokenizerBase
 
+    from serving.runtime import Runtime
     from stages.shared.items import Item, Output
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
@@ -154,6 +156,23 @@ class Task(Protocol):
 
     def kept(self, output: Output, item: Item) -> Output:
         """What is kept of the model's output for an item: all of it, or what answers and metrics need."""
+        ...
+
+    def answered(self, runtime: Runtime, item: Item) -> Output:
+        """The same, of a model in production, each row by itself."""
+        ...
+
+    def base_settings(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """Settings that hang on the base's tokenizer, such as the token that ends a text; mostly none.
+
+        Raises:
+            ParamsError: the tokenizer lacks what the task needs.
+        """
+        ...
+
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """How many tokens the model reads at once of each of what is shown; the last is of all that follow, too."""
         ...
 
     def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:

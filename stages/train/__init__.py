@@ -77,7 +77,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
         seed=params.seed,
     )
     method = cast(Method, plugins.load("methods", params.train.method.name))
-    settings = task.settings() | method.settings(start, params.train.method)
+    settings = task.settings() | task.base_settings(tokenizer) | method.settings(start, params.train.method)
     data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
     model = method.prepare(start, params.train.method)
     history = History()
