@@ -75,7 +75,7 @@ class Predictor:
             why = "writes by several beams, of which the best is known at the end" if writes else "writes no text"
             raise WrongUsage(f"--stream: this bundle {why}. Leave --stream out.")
         reading, _ = self._read(texts)
-        yield from pieces(self._runtime.model.stream(reading.windows[0]), self.settings)
+        yield from pieces(self._runtime.stream(reading.windows[0]), self.settings)
 
     def _read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
         if len(texts) != len(self.inputs):
@@ -156,7 +156,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--stream",
         action="store_true",
-        help="of a bundle that writes text: print each piece as soon as it is written, as {\"piece\": ...}, before the answer",
+        help='of a bundle that writes: print each piece as soon as it is there, as {"piece": ...}, before the answer',
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT")
     asked = parser.parse_args(words)

@@ -92,6 +92,16 @@ class Runtime:
         """
         return self.model.run(window)
 
+    def stream(self, window: Window) -> Iterator[int]:
+        """The ids that a model writes after a window, each as soon as it is there.
+
+        Raises:
+            TypeError: the model does not write.
+        """
+        if not isinstance(self.model, WritingModel):
+            raise TypeError(f"a {type(self.model).__name__} writes no text")
+        return self.model.stream(window)
+
     def run_all(self, windows: Iterable[Window], at_a_time: int) -> Iterator[np.ndarray]:
         """What it says of many windows, in their order, as soon as each is ready; `at_a_time` are under way at once."""
         return ordered_map(self.run, windows, usable_cores(), at_a_time)

@@ -1,6 +1,6 @@
 """A model that writes text, by CTranslate2: an encoder-decoder, or a decoder that continues what it is given.
 
-Each text is written by itself, so that what is written does not depend on what else is asked; several at once in threads.
+Each text is written by itself, so that it does not depend on what else is asked; several at once in threads.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ class WritingModel:
         import ctranslate2
 
         found = self._model.forward_batch([self._named(ids)], return_log_probs=True)
-        return np.array(found.to(ctranslate2.DataType.float32))[0]
+        return np.asarray(np.array(found.to(ctranslate2.DataType.float32))[0])
 
     def target_log_probabilities(self, window: Window, target: Sequence[int]) -> np.ndarray:
-        """Of an encoder-decoder: the log probability of each token of a target (that ends by itself), and of its end."""
+        """Of an encoder-decoder: the log probability of each token of a target, which is ended, and of its end."""
         (scored,) = self._model.score_batch([self._named(window.ids)], [self._named(target)])
         return np.array(scored.log_probs, np.float32)
 

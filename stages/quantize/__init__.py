@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from serving.reading import Reader
 from serving.ordered import ordered_map
+from serving.reading import Reader
 from serving.runtime import Runtime, usable_cores
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.latency import latencies
@@ -64,7 +64,7 @@ def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Outp
 def answer_all(
     runtime: Runtime, task: Task, splits: Splits, reader: Reader, settings: Settings
 ) -> tuple[Answers, Check, Settings]:
-    """What the quantised model says of each test example, whether it saw the right tokens, and what the task gathered."""
+    """What the quantised model says of each test example, whether it saw the right tokens, what the task gathered."""
     test, rows = splits["test"], [row for split in SPLITS for row in splits[split]]
     gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some, task)))
     items = task.items(reader, test)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-
 @dataclass(frozen=True)
 class Trained:
     """What is made small.

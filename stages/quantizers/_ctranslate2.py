@@ -15,7 +15,7 @@ from stages.quantizers import Trained
 from stages.shared.errors import MachineError
 
 
-class _BartLoader(loaders.BartLoader):
+class _BartLoader(loaders.BartLoader):  # type: ignore[misc]  # it ships no types
     """BART: its newer configurations do not say that it normalises afterwards, and its embeddings."""
 
     def get_model_spec(self, model: Any) -> Any:
@@ -23,7 +23,7 @@ class _BartLoader(loaders.BartLoader):
         return super().get_model_spec(model)
 
 
-class _MarianLoader(loaders.BartLoader):
+class _MarianLoader(loaders.BartLoader):  # type: ignore[misc]
     """Marian, whose decoder starts from the padding token.
 
     CTranslate2's own loader starts from zeros instead, which that token is no longer once it has been trained on, as
@@ -52,7 +52,7 @@ def _our_loaders() -> Iterator[None]:
         loaders._MODEL_LOADERS.update(before)
 
 
-class _Converter(TransformersConverter):  # type: ignore[misc]  # it ships no types
+class _Converter(TransformersConverter):  # type: ignore[misc]
     """Keeps the description of what it wrote."""
 
     spec: Any = None

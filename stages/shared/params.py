@@ -115,6 +115,7 @@ class Evaluate(Section):
     bootstrap_samples: int = Field(ge=100)
     worst_errors: int = Field(ge=0)
     show_texts: bool
+    samples: int = Field(ge=0)
 
 
 class ParityLimits(Section):

@@ -150,6 +150,10 @@ class Task(Protocol):
         """A training item as it is learnt from this time, such as with other words masked; mostly as it is."""
         ...
 
+    def question(self, example: Example) -> tuple[str, ...]:
+        """The texts of an example that a server is given: mostly those that are asked, as they are."""
+        ...
+
     def batch(self, items: Sequence[Item], padding: int) -> Batch:
         """One padded batch of items: what the model reads, and "expected"."""
         ...
@@ -231,6 +235,10 @@ class Task(Protocol):
         """
         ...
 
+    def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
+        """The examples as the classical method is given them: with their tokens where it counts those, else as they are."""
+        ...
+
     def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:
         """What the classical method for the task answers on splits["test"], and what it is, in words.
 
@@ -255,4 +263,4 @@ def texts_of(task: Task, example: Example) -> tuple[str, ...]:
 
 def asked_of(task: Task, example: Example) -> tuple[str, ...]:
     """Those texts of an example that a server is given."""
-    return tuple(example[name] for name in task.asked)
+    return task.question(example)

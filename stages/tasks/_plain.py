@@ -75,6 +75,14 @@ class PlainTexts:
         """The same."""
         return self.items(reader, examples)
 
+    def question(self, example: Example) -> tuple[str, ...]:
+        """The texts that are asked."""
+        return tuple(example[name] for name in self.asked)
+
+    def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
+        """The examples as they are."""
+        return examples
+
     def renewed(self, item: Item, random: np.random.Generator) -> Item:
         """The item as it is."""
         return item

@@ -43,7 +43,7 @@ def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], task: Task, params
     return {
         "rows": rows_table(rows, faults, params.validate_),
         "labels": labels,
-        "long_texts": long_texts_table(rows, task.declared, params.task.max_tokens),
+        "long_texts": long_texts_table(rows, task.declared, task.limits[0]),
         "figures": figures_table(rows, is_kept(faults), labels),
     }
 
@@ -82,6 +82,7 @@ def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task:
 def _write_findings(
     out: Path, rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], results: list[Result], params: Params
 ) -> list[Finding]:
+    limit = task_of(params.task).limits[0]
     findings = [finding_of(result) for result in results]
     rejected = list(rejections(rows, faults, params.validate_))
     kept = is_kept(faults)
@@ -89,8 +90,8 @@ def _write_findings(
         "all_rows": len(rows),
         "kept_rows": int(kept.sum()),
         "aside_rows": len(rejected),
-        "lengths": lengths(tables, params.validate_.characters.max, params.task.max_tokens),
-        "max_tokens": params.task.max_tokens,
+        "lengths": lengths(tables, params.validate_.characters.max, limit),
+        "max_tokens": limit,
         "long_texts_are": LONG_TEXTS_ARE[params.task.long_texts],
         "percent": percent,
     }
@@ -112,7 +113,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     _check_columns(ingested, task)
     started = time.monotonic()
     base = find_base(params.pretrain)
-    rows = read_rows(ingested, task, tokenizer_of(base.folder, task.marks), params.task.max_tokens)
+    rows = read_rows(ingested, task, tokenizer_of(base.folder, task.marks))
     read = time.monotonic()
     add_duplicates(rows, wanted.near_duplicate_similarity)
     compared = time.monotonic()
@@ -120,7 +121,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    results = run_checks(tables, build_checks(params, task.declared), out / DATA_DOCS)
+    results = run_checks(tables, build_checks(params, task), out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))
