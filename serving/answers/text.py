@@ -44,13 +44,13 @@ def pieces(ids: Iterable[int], settings: dict[str, Any]) -> Iterator[str]:
 def answer(
     outputs: Sequence[np.ndarray], windows: Sequence[Window], texts: Sequence[CleanText], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """{"text", "confidence", "complete"}: what is written, and whether it came to its end before the longest allowed.
+    """{"written", "confidence", "complete"}: what is written, and whether it came to its end before the longest allowed.
 
     A text has no confidence; it is None.
     """
     ids = outputs[0].tolist()
     return {
-        "text": spelt(ids, settings),
+        "written": spelt(ids, settings),
         "confidence": None,
         "complete": len(ids) < settings["writes"]["max_new_tokens"],
     }
@@ -58,4 +58,4 @@ def answer(
 
 def word(answer: dict[str, Any]) -> str:
     """The text."""
-    return str(answer["text"])
+    return str(answer["written"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stages.shared.examples import Example
 from stages.shared.markdown import table
-from stages.tasks import Prediction, Task, asked_of
+from stages.tasks import Prediction, Task, asked_of, texts_of
 
 HEADER = ("input", "expected", "answer", "rightness")
 
@@ -16,7 +16,7 @@ def sample_rows(
     return [
         (
             " / ".join(asked_of(task, examples[place])),
-            task.answer(examples[place]),
+            task.answer(examples[place]) or " / ".join(texts_of(task, examples[place])),
             str(predicted[place]["answer"]),
             f"{task.rightness(examples[place], predicted[place]):.4f}",
         )

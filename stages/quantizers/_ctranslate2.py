@@ -68,6 +68,9 @@ def _write_source(trained: Trained, folder: Path) -> None:
     Words beyond, as a base may have to fill up its matrix, are in no text.
     """
     tokenizer = AutoTokenizer.from_pretrained(str(trained.folder), local_files_only=True)
+    for name in ("bos_token", "unk_token"):  # the converter wants both
+        if getattr(tokenizer, name) is None:
+            setattr(tokenizer, name, tokenizer.eos_token)
     model: PreTrainedModel = trained.model
     if model.config.vocab_size != len(tokenizer):
         model = type(model).from_pretrained(str(trained.folder), local_files_only=True, dtype="float32")

@@ -120,7 +120,7 @@ class Evaluate(Section):
 
 class ParityLimits(Section):
     min_agreement: Fraction
-    max_primary_drop: Fraction
+    max_primary_drop: float = Field(ge=0)  # in its own unit: BLEU goes to 100
     max_class_drop: Fraction
     max_logit_difference: float = Field(gt=0)
 

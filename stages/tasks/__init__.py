@@ -236,7 +236,7 @@ class Task(Protocol):
         ...
 
     def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
-        """The examples as the classical method is given them: with their tokens where it counts those, else as they are."""
+        """The examples as the classical method is given them: mostly as they are, or with their tokens."""
         ...
 
     def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:

@@ -1,4 +1,4 @@
-"""Plain texts for a causal language model, as a task: they are learnt from whole, and continued from their beginning."""
+"""Plain texts for a causal language model: they are learnt from whole, and continued from their beginning."""
 
 from __future__ import annotations
 

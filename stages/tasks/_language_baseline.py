@@ -1,7 +1,7 @@
 """The classical language model: three tokens in a row, with back-off to two and one.
 
-Source: Kneser and Ney 1995, Improved backing-off for m-gram language modeling; Chen and Goodman 1999, An empirical study
-of smoothing techniques (interpolated, one discount an order: n1 / (n1 + 2 n2))
+Source: Kneser and Ney 1995, Improved backing-off for m-gram language modeling; Chen and Goodman 1999, An empirical
+study of smoothing techniques (interpolated, one discount an order: n1 / (n1 + 2 n2))
 """
 
 from __future__ import annotations

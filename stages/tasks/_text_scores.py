@@ -21,8 +21,6 @@ from stages.tasks._writing import words_of
 Texts = Sequence[str]
 ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # our names: those of rouge-score
 FIGURES = ("bleu", "chrf", *ROUGE)
-    r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff]|[^\W_]+"
-)  # a word, or one character of a script without spaces
 
 
 class _Words:
@@ -33,13 +31,9 @@ class _Words:
         return words_of(text)
 
 
-def _bleu(tokens: str) -> BLEU:
-    return BLEU(tokenize=tokens)
-
-
 def bleu_counts(written: Texts, expected: Texts, tokens: str) -> np.ndarray:
     """For each text its length, that of the expected one, the n-grams that are right (4) and all (4): (texts, 10)."""
-    metric = _bleu(tokens)
+    metric = BLEU(tokenize=tokens, effective_order=True)  # the counts do not hang on it, a warning does
     rows = []
     for text, wanted in zip(written, expected, strict=True):
         score = metric.sentence_score(text, [wanted])
@@ -47,7 +41,7 @@ def bleu_counts(written: Texts, expected: Texts, tokens: str) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(-1, 10)
 
 
-def bleu_of(counts: np.ndarray, tokens: str) -> float:
+def bleu_of(counts: np.ndarray) -> float:
     """BLEU, from 0 to 100, of summed counts, shape (10,)."""
     whole = [int(count) for count in counts]
     return float(BLEU.compute_bleu(whole[2:6], whole[6:10], whole[0], whole[1]).score)
@@ -74,7 +68,7 @@ def rouge_scores(written: Texts, expected: Texts) -> np.ndarray:
 
 def text_figures(written: Texts, expected: Texts, tokens: str) -> Metrics:
     """BLEU, chrF and ROUGE, each from 0 to 100; the ROUGE of all is the mean of the texts'."""
-    bleu = bleu_of(bleu_counts(written, expected, tokens).sum(axis=0), tokens)
+    bleu = bleu_of(bleu_counts(written, expected, tokens).sum(axis=0))
     rouge = rouge_scores(written, expected).mean(axis=0)
     return {
         "bleu": bleu,
@@ -90,7 +84,7 @@ def resampled_text_figures(
     parts = [bleu_counts(written, expected, tokens), chrf_counts(written, expected), rouge_scores(written, expected)]
     sums = resampled_sums(np.concatenate(parts, axis=1), samples, seed)
     found = {
-        "bleu": np.array([bleu_of(row[:10], tokens) for row in sums]),
+        "bleu": np.array([bleu_of(row[:10]) for row in sums]),
         "chrf": np.array([chrf_of(row[10:28]) for row in sums]),
     }
     return found | dict(zip(ROUGE, (sums[:, 28:] / len(written)).T, strict=True))
@@ -103,6 +97,6 @@ def nearness(written: str, expected: str) -> float:
 
 def signature(tokens: str) -> str:
     """How BLEU was counted, in sacrebleu's words, so that the figure compares."""
-    metric = _bleu(tokens)
+    metric = BLEU(tokenize=tokens)
     metric.corpus_score(["a"], [["a"]])
     return str(metric.get_signature())

@@ -161,9 +161,9 @@ def first_words(text: str, characters: int) -> str:
 
 def written(predicted: Sequence[Prediction]) -> list[str]:
     """The texts that were written."""
-    return [prediction["said"]["text"] for prediction in predicted]
+    return [prediction["said"]["written"] for prediction in predicted]
 
 
 def as_prediction(text: str) -> Prediction:
     """A text as an answer of a baseline."""
-    return {"answer": text, "confidence": None, "said": {"text": text, "complete": True}, "scores": []}
+    return {"answer": text, "confidence": None, "said": {"written": text, "complete": True}, "scores": []}

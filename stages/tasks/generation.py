@@ -126,7 +126,7 @@ class LanguageModel(WrittenTexts):
         return common | self.reading | room
 
     def metrics(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """Perplexity and token accuracy of what is expected, distinct-1 and 2 of what is written, shares of complete."""
+        """Perplexity and token accuracy of what is expected, distinct-1 and 2 of what is written."""
         from stages.tasks._language_scores import language_figures
 
         return language_figures(predicted)
@@ -213,7 +213,7 @@ class Prompts(LanguageModel):
         from stages.tasks._language_baseline import scored_by_counts
         from stages.tasks._writing_baseline import nearest_or_first
 
-        found, how = nearest_or_first(splits, "prompt", "answer", lambda *both: _nearness(*both, self.target))
+        found, how = nearest_or_first(splits, "prompt", "answer", lambda rows, said: _nearness(rows, said, self.target))
         return scored_by_counts(splits, found), f"{how}; words by a 3-gram model with back-off"
 
 

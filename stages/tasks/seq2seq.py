@@ -49,7 +49,7 @@ class Params(WritingParams):
 
 
 def open_task(params: Params) -> Task:
-    """The task of writing a target for a source."""
+    """The task of writing a target for a text."""
     return Seq2Seq(
         params.name, params.reading(), params.writing, params.primary, params.bleu_tokens, params.label_smoothing
     )
@@ -57,7 +57,7 @@ def open_task(params: Params) -> Task:
 
 @dataclass(frozen=True)
 class Seq2Seq(WrittenTexts):
-    """Writing a target for a source. The attributes are those of Params and of the contract."""
+    """Writing a target for a text. The attributes are those of Params and of the contract."""
 
     name: str
     reading: dict[str, Any]
@@ -65,35 +65,35 @@ class Seq2Seq(WrittenTexts):
     primary: str
     bleu_tokens: str
     label_smoothing: float
-    texts: tuple[str, ...] = ("source", "target")
-    asked: tuple[str, ...] = ("source",)
-    together: tuple[str, ...] = ("source",)
+    texts: tuple[str, ...] = ("text", "target")
+    asked: tuple[str, ...] = ("text",)
+    together: tuple[str, ...] = ("text",)
     target: str = "target"
     head: Literal["seq2seq"] = "seq2seq"
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Source and target."""
+        """The text and its target."""
         return {name: Value("string") for name in self.texts}
 
     @property
     def limits(self) -> tuple[int, ...]:
-        """Of the source, and of the target."""
+        """Of the text, and of the target."""
         return self.reading["max_tokens"], self.writing.max_new_tokens
 
     def shown(self, example: Example) -> list[tuple[str, ...]]:
-        """The source and the target, each by itself."""
-        return [(example["source"],), (example["target"],)]
+        """The text and the target, each by itself."""
+        return [(example["text"],), (example["target"],)]
 
     def base_settings(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """The tokens that end a text, and that are never written. Raises ParamsError where nothing ends one."""
         return {"writes": self.settings()["writes"] | {"ends": ends_of(tokenizer), "never": never_of(tokenizer)}}
 
     def items(self, reader: Reader, examples: Sequence[Example]) -> list[Item]:
-        """The source as it is asked, and the tokens of the target with the one that ends it."""
+        """The text as it is asked, and the tokens of the target with the one that ends it."""
         from stages.shared.items import TargetItem
 
-        sources = reader.read_all([(example["source"],) for example in examples])
+        sources = reader.read_all([(example["text"],) for example in examples])
         targets = encoded(reader, [row["target"] for row in examples], self.writing.max_new_tokens, specials=True)
         pairs = zip(sources, targets, strict=True)
         return [TargetItem(position, (read.windows[0],), target) for position, (read, target) in enumerate(pairs)]
@@ -103,7 +103,7 @@ class Seq2Seq(WrittenTexts):
         return []
 
     def answered(self, runtime: Any, item: Item) -> Output:
-        """What is written for the source."""
+        """What is written for the text."""
         return [runtime.run(item.rows[0])]
 
     def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
@@ -136,7 +136,7 @@ class Seq2Seq(WrittenTexts):
         """chrF2 of the text, from 0 to 1."""
         from stages.tasks._text_scores import nearness
 
-        return nearness(prediction["said"]["text"], example["target"])
+        return nearness(prediction["said"]["written"], example["target"])
 
     def resample(
         self, examples: Sequence[Example], models: Sequence[Sequence[Prediction]], samples: int, seed: int
@@ -148,7 +148,7 @@ class Seq2Seq(WrittenTexts):
         return [resampled_text_figures(written(one), expected, self.bleu_tokens, samples, seed) for one in models]
 
     def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:
-        """The target of the nearest source that is known, or the first words of the source, as validation has it."""
+        """The target of the nearest text that is known, or the first words of the text, as validation has it."""
         from stages.tasks._writing_baseline import nearest_or_first
 
         return nearest_or_first(splits, self.asked[0], self.target, lambda *both: self.metrics(*both)[self.primary])

@@ -121,7 +121,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    results = run_checks(tables, build_checks(params, task), out / DATA_DOCS)
+    results = run_checks(tables, build_checks(params, task.declared, task.limits[0]), out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.shared.params import SPLITS, Params, Split, Validate
-from stages.tasks import Task
 from stages.validate.duplicates import PAIRS, overlap_column
 from stages.validate.tables import Table
 
@@ -274,11 +273,12 @@ def _class_checks(params: Validate, declared: list[str]) -> list[Check]:
     return checks
 
 
-def build_checks(params: Params, task: Task) -> list[Check]:
+def build_checks(params: Params, declared: list[str], max_tokens: int) -> list[Check]:
     """Every check that the parameters ask for, but that of the columns, which comes before the rows can be read.
 
     Args:
-        task: for its classes, if it has any, and for how much it reads at once.
+        declared: the classes of the task, if it has any.
+        max_tokens: that it reads at once.
     """
     wanted = params.validate_
     limits = wanted.limits
@@ -291,9 +291,9 @@ def build_checks(params: Params, task: Task) -> list[Check]:
         _conflict_check(wanted),
         *(_overlap_check("leak", limits.leak, "exact", *pair) for pair in PAIRS),
         *(_overlap_check("near_leak", limits.near_leak, "near", *pair) for pair in PAIRS),
-        *([_cut_check(wanted, task.limits[0])] if is_cut(params.task.long_texts) else []),
+        *([_cut_check(wanted, max_tokens)] if is_cut(params.task.long_texts) else []),
         _unknown_tokens_check(wanted),
         *_language_checks(wanted),
         *(_rows_check(wanted, split) for split in SPLITS),
-        *_class_checks(wanted, task.declared),
+        *_class_checks(wanted, declared),
     ]
