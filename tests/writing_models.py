@@ -1,4 +1,4 @@
-"""Random models that write, small enough for a test, in the layout of real ones, with tokenizers made of given texts."""
+"""Random models that write, small enough for a test, in the layout of real ones."""
 
 from collections.abc import Sequence
 from pathlib import Path

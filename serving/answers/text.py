@@ -44,7 +44,7 @@ def pieces(ids: Iterable[int], settings: dict[str, Any]) -> Iterator[str]:
 def answer(
     outputs: Sequence[np.ndarray], windows: Sequence[Window], texts: Sequence[CleanText], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """{"written", "confidence", "complete"}: what is written, and whether it came to its end before the longest allowed.
+    """{"written", "confidence", "complete"}: what is written, and whether it ended before the longest allowed.
 
     A text has no confidence; it is None.
     """

@@ -12,8 +12,8 @@ from datasets import Value
 from serving.reading import Reader
 from stages.shared.examples import Example
 from stages.tasks import Prediction
+from stages.tasks._language_model import LanguageModel
 from stages.tasks._writing import Writing, as_prediction, first_words
-from stages.tasks.generation import LanguageModel
 
 if TYPE_CHECKING:
     from stages.shared.items import Item
