@@ -28,11 +28,12 @@ _COLUMNS = {
     "classes": "object",
     "shortest": "int32",
     "longest": "int32",
-    "tokens": "int32",
-    "all_tokens": "int32",
-    "tokens_beyond": "int32",
-    "unknown_tokens": "int32",
+    "tokens": "Int32",
+    "all_tokens": "Int32",
+    "tokens_beyond": "Int32",
+    "unknown_tokens": "Int32",
 }
+_OF_TOKENS = ("tokens", "all_tokens", "tokens_beyond", "unknown_tokens")
 
 
 def schema_frame(ingested: Path, task: Task) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def _judge(task: Task, example: Example) -> _Judged:
     return _Judged(None, task.answer(example), tuple(sorted(set(task.classes(example)))), task.shown(example))
 
 
-def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer) -> pd.DataFrame:
+def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     texts = [texts_of(task, example) for example in examples]
     keys = [[matching_key(text) for text in several] for several in texts]
     lengths = [[len(text) for text in several] for several in texts]
@@ -145,17 +146,21 @@ def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokeniz
         "classes": [one.classes for one in judged],
         "shortest": [min(several) for several in lengths],
         "longest": [max(several) for several in lengths],
-        **token_figures([one.shown for one in judged], tokenizer, task.limits),
+        **(
+            {name: [None] * len(examples) for name in _OF_TOKENS}
+            if tokenizer is None
+            else token_figures([one.shown for one in judged], tokenizer, task.limits)
+        ),
     }
     return pd.DataFrame(columns).astype(_COLUMNS)
 
 
-def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer) -> pd.DataFrame:
+def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     """The figures of every example of every split, in the order of the files.
 
     Columns: split, id, source, parent; key (what equal texts share, null when a text is empty); answer; answer_fault
     (null when there is none); classes (a tuple); shortest, longest (characters of the example's texts); and those of
-    `token_figures`.
+    `token_figures`, null where there is no tokenizer yet.
     """
     frames = [
         _figures(split, examples, task, tokenizer) for split in SPLITS for examples in batches_of(ingested, split)

@@ -20,11 +20,10 @@ from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
 from stages.shared.items import collate, items_of, reader_of
-from stages.shared.models import load_model
+from stages.shared.models import load_model, write_model
 from stages.shared.params import Params
 from stages.shared.predict import Batching, inputs_of, predict
 from stages.tasks import Task, task_of
-from stages.train import write_model
 from tests.conftest import sample_examples, sample_texts
 from tests.language_models import write_causal_lm, write_masked_lm
 from tests.tiny import write_tiny_base

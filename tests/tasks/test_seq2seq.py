@@ -21,7 +21,7 @@ from stages.tasks._writing import as_prediction, first_words
 from stages.tasks.seq2seq import Params, open_task
 from tests.writing_models import write_base
 
-NOUNS, VERBS = "house dog cat tree car lamp".split(), "sees runs sleeps".split()
+NOUNS, VERBS = ["house", "dog", "cat", "tree", "car", "lamp"], ["sees", "runs", "sleeps"]
 PAIRS = [(f"the {noun} {verb}", f"{verb} {noun} das da") for noun in NOUNS for verb in VERBS]
 ROWS = [{"id": str(place), "text": text, "target": target} for place, (text, target) in enumerate(PAIRS)]
 
