@@ -17,9 +17,10 @@ def _check_source(params: Params) -> None:
 
 
 def _check_base(params: Params) -> None:
-    from stages.shared.base_model import find_base, require_length
+    from stages.shared.base_model import find_base
+    from stages.tasks import task_of
 
-    require_length(find_base(params.pretrain), params.task.max_tokens)
+    task_of(params.task).require_fit(find_base(params.pretrain))
 
 
 def _check_augment(params: Params) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 
 from serving.errors import BundleDamaged, BundleMissing, TextRefused
 from serving.ordered import ordered_map
-from serving.reading import Reader, Reading, Window
+from serving.pictures import PictureReader
+from serving.reading import Fed, Reader, Reading, Window
 from serving.text import CleanText
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
@@ -65,33 +66,43 @@ class Runtime:
     def __init__(self, model: Path, tokenizer: Path, settings: Mapping[str, Any]) -> None:
         """Load both; the settings say how texts are read, as `serving.reading.Reader` wants to know it.
 
+        Where they have `pictures`, those are read, as `serving.pictures.PictureReader` wants to know it, and there is
+        no tokenizer.
+
         Raises:
             BundleMissing, BundleDamaged: a file cannot be loaded.
         """
-        self._reader = Reader(open_tokenizer(tokenizer), settings)
+        pictures = settings.get("pictures")
+        self._reader = Reader(open_tokenizer(tokenizer), settings) if pictures is None else PictureReader(pictures)
         self._session = open_session(model)
         self._inputs = [given.name for given in self._session.get_inputs()]
         self._output = self._session.get_outputs()[0].name
 
-    def read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
-        """The tokens of one example, a text or a pair of texts, and the texts, cleaned.
+    def read(self, texts: tuple[str | bytes, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
+        """The tokens of one example, a text or a pair of texts, and the texts, cleaned; or the pixels of a picture.
+
+        Args:
+            texts: a text or two; of a picture its path, or its bytes.
 
         Raises:
-            TextRefused: a text is not valid Unicode, or nothing is left of it after cleaning.
+            TextRefused: a text is not valid Unicode, or nothing is left of it after cleaning; a picture cannot be read.
         """
-        if any(_SURROGATE.search(given) for given in texts):
+        if any(isinstance(given, str) and _SURROGATE.search(given) for given in texts):
             raise TextRefused("the text is not valid UTF-8")
-        cleaned = tuple(CleanText(given) for given in texts)
+        if isinstance(self._reader, PictureReader):
+            pixels = self._reader.read(texts[0])
+            return Reading([cast(Window, pixels)], pixels.cut), ()  # nothing that answers asks for places in a picture
+        cleaned = tuple(CleanText(given) for given in cast(tuple[str, ...], texts))
         if not all(one.text for one in cleaned):
             raise TextRefused("the text is empty")
         return self._reader.read(tuple(one.text for one in cleaned)), cleaned
 
-    def run(self, window: Window) -> np.ndarray:
+    def run(self, window: Fed) -> np.ndarray:
         """What the model says of one window, float32 of shape (outputs,), (tokens, outputs) or (hidden,)."""
-        given = {"input_ids": window.ids, "attention_mask": [1] * len(window.ids), "token_type_ids": window.type_ids}
-        feed = {name: np.array([given[name]], dtype=np.int64) for name in self._inputs}
+        given = window.feed()
+        feed = {name: given[name][None] for name in self._inputs}
         return np.asarray(self._session.run([self._output], feed)[0][0])
 
-    def run_all(self, windows: Iterable[Window], at_a_time: int) -> Iterator[np.ndarray]:
+    def run_all(self, windows: Iterable[Fed], at_a_time: int) -> Iterator[np.ndarray]:
         """What it says of many windows, in their order, as soon as each is ready; `at_a_time` are under way at once."""
         return ordered_map(self.run, windows, usable_cores(), at_a_time)

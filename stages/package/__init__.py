@@ -4,7 +4,7 @@ in    validated/*.parquet             for the card: rows of each split, hash of 
       model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
       quantized/model.onnx, extras/, predictions.parquet, metrics.json
-out   bundle/                         model.onnx, tokenizer.json, settings.json, README.md, MANIFEST.json, extras
+out   bundle/                         model.onnx, tokenizer.json (of texts), settings.json, README.md, MANIFEST.json, extras
       registration.json               what the model registry needs to know of it
 """
 
@@ -34,17 +34,20 @@ __all__ = ["package"]
 
 CARD = "README.md"
 CHECKED = 200  # test examples that the bundle must answer exactly as the evaluated model did
+DECODING = "first frame, turned as EXIF says, in RGB, transparency on white, fitted, normalised; see serving/pictures.py"
 CLEANING = "Unicode NFC; control, bidi and zero-width characters dropped; white space as one space; ends trimmed"
 
 
 def settings_of(folder: Path, extras: Sequence[Path], params: Params) -> dict[str, Any]:
-    """What the server must know of the model, and how it treats a text before the model sees it."""
+    """What the server must know of the model, and how it treats what it is given before the model sees it."""
+    settings = read_settings(folder)
+    cleaning = {"decoding": DECODING} if "pictures" in settings else {"cleaning": CLEANING}
     return {
-        **read_settings(folder),
+        **settings,
         "format": FORMAT,
         "name": params.package.name,
         "extras": [path.name for path in extras],
-        "preprocessing": {"cleaning": CLEANING, "batching": "each row of tokens by itself, unpadded"},
+        "preprocessing": {**cleaning, "batching": "each row of tokens, or picture, by itself, unpadded"},
     }
 
 
@@ -88,7 +91,8 @@ def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequenc
     """Write every file of the bundle, its manifest last."""
     bundle.mkdir()
     shutil.copyfile(quantized / MODEL, bundle / MODEL)
-    shutil.copyfile(tokenizer, bundle / TOKENIZER)
+    if tokenizer.is_file():  # a model of pictures has none
+        shutil.copyfile(tokenizer, bundle / TOKENIZER)
     for path in extras:
         shutil.copyfile(path, bundle / path.name)
     write_json(bundle / SETTINGS, facts.settings)

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from serving.reading import Reader
+import numpy as np
+
+from serving.reading import Fed, Reader
 from serving.runtime import Runtime
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.latency import latencies
@@ -25,11 +27,10 @@ from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Quantized, Quantizer
 from stages.shared import plugins
 from stages.shared.answering import decode, read_settings, run_of, write_extras
 from stages.shared.answers import Answers, by_example, read_answers, write_answers
-from stages.shared.base_model import tokenizer_of
 from stages.shared.bootstrap import interval
 from stages.shared.errors import DataError
 from stages.shared.examples import Example, read_split
-from stages.shared.items import Item, Output, reader_of
+from stages.shared.items import Item, Output
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
@@ -43,16 +44,23 @@ Splits = dict[str, list[Example]]
 AT_A_TIME = 64  # rows handed to the threads ahead of time; the answers do not depend on it
 
 
-def check_tokens(runtime: Runtime, examples: Sequence[Example], items: Sequence[Item], task: Task) -> Check:
-    """Whether production makes the same tokens of every example as training did."""
-    trained: list[list[list[int]]] = [[] for _ in examples]
+def _reads_alike(one: Sequence[Fed], other: Sequence[Fed]) -> bool:
+    """Whether a model is fed with the very same numbers."""
+    pairs = [(first.feed(), second.feed()) for first, second in zip(one, other, strict=False)]
+    same = all(a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a) for a, b in pairs)
+    return len(one) == len(other) and same
+
+
+def check_reading(runtime: Runtime, examples: Sequence[Example], items: Sequence[Item], task: Task) -> Check:
+    """Whether production reads every example as training did."""
+    trained: list[list[Fed]] = [[] for _ in examples]
     for item in items:
-        trained[item.example].append(item.rows[0].ids)
+        trained[item.example].append(item.rows[0])
     same = sum(
-        [window.ids for window in runtime.read(asked_of(task, example))[0].windows] == ids
-        for example, ids in zip(examples, trained, strict=True)
+        _reads_alike(runtime.read(asked_of(task, example))[0].windows, rows)
+        for example, rows in zip(examples, trained, strict=True)
     )
-    return Check.at_least("examples with the same tokens as in training", same / len(examples), 1.0)
+    return Check.at_least("examples that are read as in training", same / len(examples), 1.0)
 
 
 def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Output]:
@@ -68,7 +76,7 @@ def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Outp
 def answer_all(
     runtime: Runtime, task: Task, splits: Splits, reader: Reader, settings: Settings
 ) -> tuple[Answers, Check, Settings]:
-    """What an ONNX model says of each test example, whether it saw the right tokens, and what the task gathered."""
+    """What an ONNX model says of each test example, whether it read them rightly, and what the task gathered."""
     test, rows = splits["test"], [row for split in SPLITS for row in splits[split]]
     gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some, task)))
     items = task.items(reader, test)
@@ -76,7 +84,7 @@ def answer_all(
     predictions = decode(task, test, items, outputs, settings | gathered, reader)
     ids, expected = [row["id"] for row in test], [task.answer(row) for row in test]
     answers = Answers(ids, expected, predictions, by_example(outputs, items))
-    return answers, check_tokens(runtime, test, items, task), gathered
+    return answers, check_reading(runtime, test, items, task), gathered
 
 
 def float_answers(evaluated: Path, examples: Sequence[Example]) -> Answers:
@@ -91,8 +99,8 @@ def make_small(task: Task, folder: Path, scratch: Path, out: Path, params: Param
     """Run the quantizer in `scratch`, where float.onnx stays, and move the quantised model into `out`."""
     method = params.quantize.method
     quantizer = cast(Quantizer, plugins.load("quantizers", method.name))
-    model = load_model(task, folder, params.task, len(tokenizer_of(folder)))
-    found = quantizer.quantize(model, scratch, read_settings(folder)["max_tokens"], method)
+    model = load_model(task, folder, params.task, len(task.open_tokenizer(folder)))
+    found = quantizer.quantize(model, scratch, read_settings(folder), method)
     shutil.move(scratch / SMALL_MODEL, out / SMALL_MODEL)
     return found
 
@@ -129,7 +137,7 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
         }
         timings = latencies(runtimes, [asked_of(task, row) for row in test[: params.quantize.latency_texts]])
         ratio = (out / SMALL_MODEL).stat().st_size / float_file.stat().st_size
-    reader = reader_of(tokenizer_of(folder), settings)
+    reader = task.open_reader(task.open_tokenizer(folder), settings)
     after, tokens, gathered = answer_all(runtimes["int8"], task, splits, reader, settings)
     parity = compare(before, after, test, task)
     checks = [

@@ -5,8 +5,9 @@ Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Count, Quantized
 from stages.shared.sections import Choice
@@ -84,38 +85,40 @@ def _quantize(fused: onnx.ModelProto, out: Path, params: Params) -> onnx.ModelPr
     return small
 
 
-def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
+def export_fused(model: PreTrainedModel, settings: Mapping[str, Any]) -> onnx.ModelProto:
     """The model as an ONNX graph: fused where its architecture is known, as it comes where it is not."""
     from stages.quantizers._export import export, plain_attention
     from stages.quantizers._fusion import fuse, is_known, strip
 
     if is_known(model.config):
         with plain_attention(model):
-            graph = fuse(export(model), model.config)
+            graph = fuse(export(model, settings), model.config)
     else:
-        graph = export(model)
+        graph = export(model, settings)
     strip(graph)
     return graph
 
 
-def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params) -> Quantized:
+def quantize(model: PreTrainedModel, out: Path, settings: Mapping[str, Any], params: Params) -> Quantized:
     """Export, fuse and quantise a model; see the contract."""
     import onnx
     import torch
 
-    from stages.quantizers._export import largest_difference, shapes
+    from stages.quantizers._export import largest_difference
+    from stages.quantizers._samples import samples_of
     from stages.quantizers._fusion import expected_fusions
     from stages.shared.headed import Headed
 
     head = model.description["head"] if isinstance(model, Headed) else None
     expected = expected_fusions(model.config, head)
     model.train(False)
-    fused = export_fused(model)
+    fused = export_fused(model, settings)
     onnx.save(fused, out / FLOAT_MODEL)
     small = _quantize(fused, out / SMALL_MODEL, params)
+    samples = samples_of(model, settings)
     dense_layers = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
     return Quantized(
-        max_logit_difference=largest_difference(model, out / FLOAT_MODEL, max_tokens),
-        shapes=len(shapes(max_tokens)),
+        max_logit_difference=largest_difference(model, out / FLOAT_MODEL, samples),
+        shapes=len(samples),
         counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, dense_layers, expected)],
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import (
     AutoConfig,
+    AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
@@ -17,6 +18,7 @@ USUAL = {
     "sequence": AutoModelForSequenceClassification,
     "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
     "token": AutoModelForTokenClassification,
+    "picture": AutoModelForImageClassification,
 }
 
 

@@ -10,20 +10,25 @@ Every stage reads the chosen file for its Params: what is heavy is imported wher
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
 from serving.reading import Reader, Window
+from serving.text import matching_key
 from stages.shared import plugins
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
 
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
+    from transformers import PreTrainedTokenizerBase
 
+    from stages.shared.base_model import BaseModel
     from stages.shared.items import Item, Output
+    from stages.shared.no_words import NoWords
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 Prediction: TypeAlias = dict[str, Any]
@@ -37,13 +42,18 @@ class Task(Protocol):
     """What `open_task` gives."""
 
     @property
+    def medium(self) -> Literal["text", "picture"]:
+        """What its examples are made of: how validate measures and compares them, and augment makes copies."""
+        ...
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """The columns that hold its texts: what is cleaned, measured, compared for duplicates and augmented."""
         ...
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Those of them that a server is given, in the order in which the model reads them."""
+        """What a server is given: those of the texts that the model reads, in their order, or a picture."""
         ...
 
     @property
@@ -57,10 +67,12 @@ class Task(Protocol):
         ...
 
     @property
-    def head(self) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm"]:
+    def head(
+        self,
+    ) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm", "picture"]:
         """What the model gives.
 
-        sequence: (batch, outputs); compared: the same, of two texts; token: (batch, tokens, outputs);
+        sequence: (batch, outputs); compared: the same, of two texts; picture: the same, of a picture; token: (batch, tokens, outputs);
         sentence: unit vectors (batch, hidden); seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
         """
         ...
@@ -88,6 +100,37 @@ class Task(Protocol):
     @property
     def columns(self) -> dict[str, Any]:
         """The columns that it adds to an example, with their types (`datasets` features)."""
+        ...
+
+    # reading
+
+    def opened(self, values: dict[str, Any], folder: Path, watched: Path) -> dict[str, Any]:
+        """The values of a row of the source, with what lies in files of its own, such as pictures, in their place.
+
+        Args:
+            values: by the names of the columns.
+            folder: what the row's paths are relative to.
+            watched: the folder, or the file, that DVC watches: what lies outside it may change unseen.
+
+        Raises:
+            ValueError: a file cannot be used; the message says which.
+        """
+        ...
+
+    def require_fit(self, base: BaseModel) -> None:
+        """Raise ParamsError where the base cannot read what the parameters say, such as so long a text."""
+        ...
+
+    def open_tokenizer(self, folder: Path) -> PreTrainedTokenizerBase | NoWords:
+        """The tokenizer in the folder of a base or trained model, with the marks; where no words are read, NoWords.
+
+        Raises:
+            MachineError: there is none that can be read.
+        """
+        ...
+
+    def open_reader(self, tokenizer: Any, settings: Mapping[str, Any]) -> Reader:
+        """The reader that production has, given what `open_tokenizer` gave, and the settings of task and method."""
         ...
 
     # the expected answer of an example
@@ -235,5 +278,12 @@ def texts_of(task: Task, example: Example) -> tuple[str, ...]:
 
 
 def asked_of(task: Task, example: Example) -> tuple[str, ...]:
-    """Those texts of an example that a server is given."""
+    """What a server is given of an example: texts, or the bytes of a picture."""
     return tuple(example[name] for name in task.asked)
+
+
+def content_of(task: Task, example: Example) -> bytes:
+    """16 bytes that examples share which say the same: texts but for case, spaces and the like; pictures to the bit."""
+    values = [example[name] for name in dict.fromkeys((*task.texts, *task.asked))]
+    parts = [value if isinstance(value, bytes) else matching_key(value).encode() for value in values]
+    return blake2b(b"\0".join(parts), digest_size=16).digest()

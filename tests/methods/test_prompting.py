@@ -106,7 +106,7 @@ def test_a_prompted_model_is_saved_read_exported_and_the_same(
     np.testing.assert_array_equal(outputs(start, params, read, TEXTS), said)
 
     quantizer = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
-    found = onnx_int8.quantize(read, tmp_path, 100, quantizer)
+    found = onnx_int8.quantize(read, tmp_path, {"max_tokens": 100}, quantizer)
     assert found.max_logit_difference < 1e-5
     assert all(count.expected in (None, count.observed) for count in found.counts), found.counts
     settings = start.task.settings() | prompting.settings(start, params)

@@ -20,7 +20,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Quantized, _export, onnx_int8
+from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Quantized, _export, _samples, onnx_int8
 from stages.quantizers._fusion import expected_fusions
 from stages.shared.errors import MachineError
 
@@ -34,6 +34,7 @@ SHAPE = {
     "num_labels": 3,
 }
 MAX_TOKENS = 40
+SETTINGS = {"max_tokens": MAX_TOKENS}
 PARAMS = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
 
 
@@ -74,7 +75,7 @@ def observed(found: Quantized) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Quantized]:
     out = tmp_path_factory.mktemp("bert")
-    return out, onnx_int8.quantize(bert(), out, MAX_TOKENS, PARAMS)
+    return out, onnx_int8.quantize(bert(), out, SETTINGS, PARAMS)
 
 
 def test_a_bert_is_fused_and_quantised_whole(written: tuple[Path, Quantized]) -> None:
@@ -93,14 +94,14 @@ def test_a_bert_is_fused_and_quantised_whole(written: tuple[Path, Quantized]) ->
 
 @pytest.mark.parametrize("make", [distilbert, roberta])
 def test_other_known_architectures_are_as_their_shape_asks(make: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
-    found = onnx_int8.quantize(make(), tmp_path, MAX_TOKENS, PARAMS)
+    found = onnx_int8.quantize(make(), tmp_path, SETTINGS, PARAMS)
     assert all(count.observed == count.expected for count in found.counts), found.counts
     assert observed(found)["fused Attention"] == 2
     assert found.max_logit_difference < 1e-5
 
 
 def test_an_unknown_architecture_is_quantised_and_claims_no_fusion(tmp_path: Path) -> None:
-    found = onnx_int8.quantize(modernbert(), tmp_path, MAX_TOKENS, PARAMS)
+    found = onnx_int8.quantize(modernbert(), tmp_path, SETTINGS, PARAMS)
     assert [count.expected for count in found.counts if count.name.startswith("fused")] == [None] * 4
     assert observed(found)["int8 matrix product"] > 0
     assert found.max_logit_difference < 1e-5
@@ -112,14 +113,14 @@ def test_the_float_graph_equals_torch_and_a_changed_torch_model_is_noticed(writt
     other = bert()
     with torch.no_grad():
         other.get_submodule("bert.encoder.layer.1.attention.self.key").weight.mul_(3)
-    assert _export.largest_difference(other, out / FLOAT_MODEL, MAX_TOKENS) > 1e-4
+    assert _export.largest_difference(other, out / FLOAT_MODEL, _samples.samples_of(other, SETTINGS)) > 1e-4
 
 
 def test_the_shapes_hold_single_and_padded_batches_up_to_the_longest() -> None:
-    shapes = _export.shapes(MAX_TOKENS)
+    shapes = _samples.shapes(MAX_TOKENS)
     assert (1, 2) in shapes
     assert max(tokens for _, tokens in shapes) == MAX_TOKENS
-    sample = _export._sample(bert(), *max(shapes))
+    sample = _samples.token_sample(bert(), *max(shapes))
     assert sample["attention_mask"].sum(axis=1).min() < MAX_TOKENS
     assert (sample["input_ids"][sample["attention_mask"] == 0] == 0).all()
 
@@ -139,7 +140,7 @@ def test_a_fusion_that_did_not_happen_is_seen() -> None:
 
 
 def test_the_files_are_the_same_each_time_and_name_no_path(written: tuple[Path, Quantized], tmp_path: Path) -> None:
-    onnx_int8.quantize(bert(), tmp_path, MAX_TOKENS, PARAMS)
+    onnx_int8.quantize(bert(), tmp_path, SETTINGS, PARAMS)
     content = (tmp_path / SMALL_MODEL).read_bytes()
     assert content == (written[0] / SMALL_MODEL).read_bytes()
     assert not [word for word in (b".py", b"site-packages", b"/home", b"/tmp", b"File ") if word in content]
@@ -172,10 +173,10 @@ def test_the_model_attends_in_its_own_way_afterwards() -> None:
 
 def test_a_model_that_torch_cannot_export_is_named() -> None:
     with pytest.raises(MachineError, match="cannot export a Undecided"):
-        _export.export(Undecided(BertConfig(**SHAPE)))
+        _export.export(Undecided(BertConfig(**SHAPE)), SETTINGS)
 
 
 def test_a_model_too_large_for_one_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_export, "ONNX_LIMIT", 1000)
     with pytest.raises(MachineError, match="at most 1000 fit"):
-        _export.export(bert())
+        _export.export(bert(), SETTINGS)
