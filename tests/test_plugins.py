@@ -25,8 +25,8 @@ from tests.conftest import ROOT
 FOUND = {
     "methods": ["full", "prompting"],
     "quantizers": ["onnx_int8"],
-    "sources": ["file", "hub", "sql"],
-    "tasks": ["classification", "ner", "pairs", "qa", "relations", "retrieval"],
+    "sources": ["file", "folder", "hub", "sql"],
+    "tasks": ["classification", "images", "ner", "pairs", "qa", "relations", "retrieval"],
     "thesauri": ["wordnet"],
     "translators": ["apertium", "marian"],
 }
@@ -47,6 +47,7 @@ WHOLE = {  # recipe: what of a task it takes through every stage
     "qa": "",
     "faq_retrieval": "",
     "zero_shot": ", without training",
+    "images": "",
 }
 BEGUN = ["chinese_ner", "chinese_sentiment", "intent", "sentiment"]  # up to training: other data, same tasks
 TABLE: dict[str, list[str]] = {}

@@ -4,7 +4,8 @@ in    validated/*.parquet             for the card: rows of each split, hash of 
       model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
       quantized/model.onnx, extras/, predictions.parquet, metrics.json
-out   bundle/                         model.onnx, tokenizer.json (of texts), settings.json, README.md, MANIFEST.json, extras
+out   bundle/                         model.onnx, tokenizer.json (not of pictures), settings.json, README.md,
+                                      MANIFEST.json, extras
       registration.json               what the model registry needs to know of it
 """
 
@@ -34,7 +35,7 @@ __all__ = ["package"]
 
 CARD = "README.md"
 CHECKED = 200  # test examples that the bundle must answer exactly as the evaluated model did
-DECODING = "first frame, turned as EXIF says, in RGB, transparency on white, fitted, normalised; see serving/pictures.py"
+DECODING = "first frame, turned as EXIF says, in RGB, transparency on white, fitted, normalised (serving/pictures.py)"
 CLEANING = "Unicode NFC; control, bidi and zero-width characters dropped; white space as one space; ends trimmed"
 
 

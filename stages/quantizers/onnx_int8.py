@@ -105,8 +105,8 @@ def quantize(model: PreTrainedModel, out: Path, settings: Mapping[str, Any], par
     import torch
 
     from stages.quantizers._export import largest_difference
-    from stages.quantizers._samples import samples_of
     from stages.quantizers._fusion import expected_fusions
+    from stages.quantizers._samples import samples_of
     from stages.shared.headed import Headed
 
     head = model.description["head"] if isinstance(model, Headed) else None

@@ -78,7 +78,9 @@ def _files(root: Path) -> Iterator[Path]:
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         links = [name for name in inner if (Path(folder) / name).is_symlink()]
         if links:
-            raise DataError(f"{Path(folder) / links[0]}: a link to a folder, which DVC does not watch. Copy the folder.")
+            raise DataError(
+                f"{Path(folder) / links[0]}: a link to a folder, which DVC does not watch. Copy the folder."
+            )
         yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
 
 
@@ -104,10 +106,11 @@ def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
             f"Choose the source `file`."
         )
     for split, root in _roots(path, params.splits).items():
-        count = 0
-        for count, file in enumerate(_files(root), start=1):
+        is_empty = True
+        for file in _files(root):
+            is_empty = False
             parts = file.relative_to(root).parts
             place = file.relative_to(path).as_posix()
             yield Row(split, place, {"image": place, "label": parts[0]}, _fault(parts, params.endings), path)
-        if not count:
+        if is_empty:
             raise DataError(f"{root}: holds no files. Check ingest.source.path, or fill the folder.")

@@ -72,8 +72,9 @@ class Task(Protocol):
     ) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm", "picture"]:
         """What the model gives.
 
-        sequence: (batch, outputs); compared: the same, of two texts; picture: the same, of a picture; token: (batch, tokens, outputs);
-        sentence: unit vectors (batch, hidden); seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
+        sequence: (batch, outputs); compared, picture: the same, of two texts, of a picture;
+        token: (batch, tokens, outputs); sentence: unit vectors (batch, hidden);
+        seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
         """
         ...
 
