@@ -16,7 +16,7 @@ from stages.shared.params import Params, load_params
 from stages.shared.pipeline import read_stages
 from stages.tasks import asked_of, task_of
 from tests.conftest import ROOT, set_values
-from tests.tiny import write_tiny_base
+from tests.tiny import tiny_convnext, write_tiny_base
 
 RECIPES = ROOT / "recipes"
 SMALL: dict[str, Any] = {  # a random model has hardly an opinion, so that int8 may well turn it
@@ -53,7 +53,8 @@ class Ran:
         """What README's table says of the task: its name, then what each stage did, taken from what they wrote."""
         task = task_of(self.params.task)
         settings = json.loads((self.folder / "package/bundle/settings.json").read_text(encoding="utf-8"))
-        ways = ["synonyms", *(["back-translation"] if task.paraphrased else [])]
+        ways = ["pictures"] if task.medium == "picture" else ["synonyms"]
+        ways += ["back-translation"] if task.paraphrased else []
         did = {
             "ingest": ", ".join(task.columns),
             "validate": f"{len(task.declared)} classes" if task.declared else "rows",
@@ -80,10 +81,13 @@ def small_params(name: str, base: Path, folder: Path, values: dict[str, Any] | N
 
 
 def base_of(name: str, folder: Path) -> Path:
-    """A tiny base whose tokenizer was trained on the recipe's own sample."""
+    """A tiny base: its tokenizer was trained on the recipe's own sample, or it reads pictures."""
     raw = YAML(typ="safe").load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
-    text = (ROOT / raw["ingest"]["source"]["path"]).read_text(encoding="utf-8")
-    write_tiny_base(folder / "base", text.splitlines())
+    source = ROOT / raw["ingest"]["source"]["path"]
+    if source.is_dir():  # of pictures
+        tiny_convnext().save_pretrained(folder / "base")
+    else:
+        write_tiny_base(folder / "base", source.read_text(encoding="utf-8").splitlines())
     return folder / "base"
 
 

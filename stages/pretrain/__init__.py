@@ -19,7 +19,6 @@ from stages.shared.base_model import (
     BaseModel,
     base_of,
     longest_text,
-    require_length,
     require_positions,
     write_pointer,
 )
@@ -43,9 +42,10 @@ def check(params: Params) -> None:
     if base is None:
         assert wanted.from_scratch is not None
         config = check_model(wanted.from_scratch)
-        require_positions(f"{config.model_type}, from scratch", config.to_dict(), params.task.max_tokens)
+        if wanted.from_scratch.tokenizer is not None:
+            require_positions(f"{config.model_type}, from scratch", config.to_dict(), params.task.max_tokens)
     else:
-        require_length(base, params.task.max_tokens)
+        task_of(params.task).require_fit(base)
         config = AutoConfig.from_pretrained(str(base.folder), local_files_only=True)
     plugins.load("objectives", wanted.objective.name).check(config, wanted.objective)
 

@@ -40,7 +40,7 @@ def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple
         output_loading_info=True,
         **options,
     )
-    if words > model.config.get_text_config().vocab_size:
+    if words and words > model.config.get_text_config().vocab_size:
         model.resize_token_embeddings(words, mean_resizing=False)
     return model, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
 

@@ -6,6 +6,7 @@ from typing import Any
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -21,6 +22,7 @@ USUAL = {
     "sequence": AutoModelForSequenceClassification,
     "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
     "token": AutoModelForTokenClassification,
+    "picture": AutoModelForImageClassification,
 }
 WRITING = {"seq2seq": AutoModelForSeq2SeqLM, "causal_lm": AutoModelForCausalLM, "masked_lm": AutoModelForMaskedLM}
 
