@@ -187,7 +187,7 @@ def test_a_base_that_reads_no_pictures_or_not_of_this_size_is_refused(tmp_path: 
 
     with pytest.raises(ParamsError, match="is a 'bert', which reads no pictures"):
         TASK.require_fit(base(tiny_base))
-    with pytest.raises(ParamsError, match="task.height, task.width: 32 x 32: .* reads pictures of 64 pixels alone"):
+    with pytest.raises(ParamsError, match=r"task.height, task.width: 32 x 32: .* reads pictures of 64 pixels alone"):
         TASK.require_fit(base(tmp_path / "large"))
     TASK.require_fit(base(tmp_path / "any"))
 
