@@ -39,25 +39,45 @@ def fusion_counts(fused: onnx.ModelProto, expected: Expected) -> list[Count]:
     return [Count(f"fused {name}", found[name], _expected_or_none(expected, name)) for name in FUSED]
 
 
-def quantized_counts(
-    small: onnx.ModelProto, fused: onnx.ModelProto, dense_layers: int, expected: Expected
-) -> list[Count]:
+def expected_products(model: PreTrainedModel, expected: Expected, head: str | None) -> int | None:
+    """How many matrix products with a weight are no part of an attention; None where the layers do not tell.
+
+    Args:
+        model: whose layers are counted, GPT-2's among them. A fused attention takes in three: of queries, keys, values.
+        expected: the fused nodes that a model of this shape has, empty if unknown, None for what only its head decides.
+        head: as `stages.shared.headed` names it. Below "last" a decoder runs each of its layers once, unless it has
+            weights that are no layer's, as those of experts.
+    """
+    from torch.nn import Embedding, Linear
+    from transformers.pytorch_utils import Conv1D
+
+    layers = [module for module in model.modules() if isinstance(module, Linear | Conv1D)]
+    if expected:
+        return None if None in expected.values() else len(layers) - 3 * (expected["Attention"] or 0)
+    tables = [module for module in model.modules() if isinstance(module, Embedding)]
+    named = {id(module.weight) for module in [*layers, *tables]}
+    whole = all(id(weight) in named for weight in model.parameters() if weight.ndim > 1)
+    return len(layers) if head == "last" and whole else None
+
+
+def quantized_counts(small: onnx.ModelProto, fused: onnx.ModelProto, products: int | None) -> list[Count]:
     """How many nodes were quantised, and how many matrix products were left in float.
 
     Args:
         small, fused: the graph after and before.
-        dense_layers: of the torch model. An attention takes in three: queries, keys and values.
-        expected: the fused nodes that a model of this shape has, empty if unknown, None for what only its head decides.
+        products: as `expected_products` gives them.
     """
-    from stages.quantizers._fusion import dense_count, node_counts
+    from onnx import TensorProto
 
-    found, attentions = node_counts(small), node_counts(fused)["Attention"]
-    known = bool(expected) and None not in expected.values()
-    products = dense_layers - 3 * (expected["Attention"] or 0) if known else None
+    from stages.quantizers._fusion import dense_count, embedding_count, node_counts
+
+    found, before = node_counts(small), node_counts(fused)
+    embeddings = found["QEmbedLayerNormalization"] + embedding_count(small, (TensorProto.INT8, TensorProto.UINT8))
+    tables = before["EmbedLayerNormalization"] + embedding_count(fused, (TensorProto.FLOAT,))
     return [
-        Count("int8 attention", found["QAttention"], attentions),
+        Count("int8 attention", found["QAttention"], before["Attention"]),
         Count("int8 matrix product", found["MatMulInteger"], products),
-        Count("int8 embedding", found["QEmbedLayerNormalization"], node_counts(fused)["EmbedLayerNormalization"]),
+        Count("int8 embedding", embeddings, tables),
         Count("matrix product left in float", dense_count(small), 0),
     ]
 
@@ -101,7 +121,6 @@ def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
 def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params) -> Quantized:
     """Export, fuse and quantise a model; see the contract."""
     import onnx
-    import torch
 
     from stages.quantizers._export import largest_difference, shapes
     from stages.quantizers._fusion import expected_fusions
@@ -113,9 +132,9 @@ def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params)
     fused = export_fused(model)
     onnx.save(fused, out / FLOAT_MODEL)
     small = _quantize(fused, out / SMALL_MODEL, params)
-    dense_layers = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
+    products = expected_products(model, expected, head)
     return Quantized(
         max_logit_difference=largest_difference(model, out / FLOAT_MODEL, max_tokens),
         shapes=len(shapes(max_tokens)),
-        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, dense_layers, expected)],
+        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, products)],
     )
