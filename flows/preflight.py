@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stages.shared.errors import MachineError, TemperError
 from stages.shared.params import PARAMS_FILE, Params, load_params
+from stages.shared.pipeline import read_stages
 
 
 def _check_source(params: Params) -> None:
@@ -17,9 +18,15 @@ def _check_source(params: Params) -> None:
 
 
 def _check_base(params: Params) -> None:
-    from stages.shared.base_model import find_base, require_length
+    from stages.pretrain import check
 
-    require_length(find_base(params.pretrain), params.task.max_tokens)
+    check(params)
+
+
+def _check_text(params: Params) -> None:
+    path = Path(params.pretrain.text)
+    if not path.exists() and path not in {stage.out for stage in read_stages()}:
+        raise MachineError(f"pretrain.text: {path}: no such file or folder. Correct it in {PARAMS_FILE}.")
 
 
 def _check_augment(params: Params) -> None:
@@ -35,7 +42,7 @@ def _check_method(params: Params) -> None:
     check_method(task_of(params.task), params)
 
 
-CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_augment, _check_method)
+CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_text, _check_augment, _check_method)
 
 
 def check_before_anything_runs() -> Params:

@@ -15,10 +15,9 @@ from ruamel.yaml import YAML
 
 from stages.shared.answering import write_settings
 from stages.shared.base_model import tokenizer_of
-from stages.shared.models import load_model
+from stages.shared.models import load_model, write_model
 from stages.shared.params import Params, load_params
 from stages.tasks import task_of
-from stages.train import write_model
 from tests.tiny import write_tiny_base
 
 pytest_plugins = ["tests.sharing"]

@@ -11,7 +11,7 @@ from stages.shared.pipeline import read_stages
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("flows", "stages", "serving") for path in (ROOT / folder).rglob("*.py"))
-PLUG_INS = ("sources", "tasks", "translators", "thesauri", "methods", "quantizers")
+PLUG_INS = ("sources", "tasks", "translators", "thesauri", "methods", "objectives", "quantizers")
 STAGES = {stage.name: stage for stage in read_stages(ROOT / "dvc.yaml")}
 RAW_DVC = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 
@@ -123,7 +123,7 @@ def may_import(module: str, name: str) -> bool:
 
 
 def test_serving_imports_little() -> None:
-    allowed = {"numpy", "onnxruntime", "tokenizers", "serving"}
+    allowed = {"ctranslate2", "numpy", "onnxruntime", "tokenizers", "serving"}
     standard = set(__import__("sys").stdlib_module_names)
     for path in sorted((ROOT / "serving").rglob("*.py")):
         roots = {name.split(".")[0] for name in imports_of(path)}
@@ -186,7 +186,8 @@ def test_dvc_names_the_sections_that_a_stage_reads(name: str) -> None:
         if module == "stages.shared.params" or layer(module)[0] < 3:
             continue
         text = MODULES[module].read_text(encoding="utf-8")
-        read |= {match.rstrip("_") for match in re.findall(r"\bparams\.([a-z]+_?(?:\.[a-z_]+)?)", text)}
+        found = re.findall(r"\bparams\.([a-z]+_?(?:\.[a-z_]+)?)", text)
+        read |= {match.replace("_.", ".").rstrip("_") for match in found}
     declared = set(RAW_DVC["stages"][name]["params"])
     used = {word for word in read if word.split(".")[0].rstrip("_") in {"seed", "task", *STAGES}}
     assert not {word for word in used if word not in declared and word.split(".")[0].rstrip("_") not in declared}

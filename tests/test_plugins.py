@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 import stages.methods
+import stages.objectives
 import stages.quantizers
 import stages.sources
 import stages.tasks
@@ -24,6 +25,7 @@ from tests.conftest import ROOT
 
 FOUND = {
     "methods": ["full", "prompting"],
+    "objectives": ["none"],
     "quantizers": ["onnx_int8"],
     "sources": ["file", "hub", "sql"],
     "tasks": ["classification", "ner", "pairs", "qa", "relations", "retrieval"],
@@ -33,6 +35,7 @@ FOUND = {
 EVERY = [(folder, name) for folder, names in FOUND.items() for name in names]
 CONTRACTS: dict[str, Any] = {
     "methods": stages.methods.Method,
+    "objectives": stages.objectives.Objective,
     "quantizers": stages.quantizers.Quantizer,
     "sources": stages.sources.Source,
     "translators": stages.translators.Translator,

@@ -3,30 +3,42 @@
 import importlib.util
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from stages.shared.errors import DataError, MachineError, ParamsError
-from stages.shared.params import Pretrain
+from stages.shared.params import Base, Params
 from stages.shared.publish import sha256_of, write_json
 
 WEIGHTS = "model.safetensors"
 POINTER = "base.json"
+OWN = "model"  # beside a base.json: the folder of a base that was made or trained here
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")  # what configurations call them
 COUNTED_FROM_PADDING = ("camembert", "roberta", "xlm-roberta")
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model on this machine: its folder, and what identifies it."""
+    """A base model on this machine.
+
+    Attributes:
+        reference: as params.yaml names it, or what it was made of.
+        revision: commit of its hub repository, if it is of one.
+        folder: where it lies.
+        sha256: of its weights.
+        is_new: whether it was made from scratch, its tokenizer too.
+    """
 
     reference: str
     revision: str | None
     folder: Path
     sha256: str
+    is_new: bool
 
 
 def _package_folder(reference: str) -> Path:
@@ -71,13 +83,23 @@ def _folder_of(reference: str, revision: str | None) -> Path:
     return _hub_folder(reference, revision)
 
 
-def find_base(params: Pretrain) -> BaseModel:
+def base_of(params: Params) -> BaseModel | None:
+    """The base model that params.yaml names; None where the stage pretrain makes one from scratch.
+
+    Raises:
+        MachineError, ParamsError, DataError: as `find_base`.
+    """
+    return None if params.pretrain.base is None else find_base(params.pretrain)
+
+
+def find_base(params: Base) -> BaseModel:
     """Find the base model that the parameters name, fetch it where it is on a hub, and check its hash.
 
     Raises:
         MachineError: it is not there, or is not whole. ParamsError: a hub id without its revision.
         DataError: the weights are not those that `pretrain.sha256` names.
     """
+    assert params.base is not None  # from scratch there is none to be found
     folder = _folder_of(params.base, params.revision)
     missing = [name for name in (WEIGHTS, "config.json") if not (folder / name).is_file()]
     if missing:
@@ -91,24 +113,40 @@ def find_base(params: Pretrain) -> BaseModel:
             f"pretrain.base: {params.base}: {WEIGHTS} has SHA-256 {sha256}, and pretrain.sha256 asks for "
             f"{params.sha256}. If the change is meant, write the new hash into params.yaml."
         )
-    return BaseModel(params.base, params.revision, folder, sha256)
+    return BaseModel(params.base, params.revision, folder, sha256, is_new=False)
 
 
-def require_length(base: BaseModel, max_tokens: int) -> None:
-    """Raise ParamsError when texts may have more tokens than the base model has positions for.
+def longest_text(config: Mapping[str, Any]) -> int | None:
+    """The most tokens that an architecture has positions for, given its config.json; None without such a limit.
 
     A RoBERTa counts positions from the one after padding, so that two of its table's rows are never used.
     """
-    config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
-    positions = config.get("max_position_embeddings", config.get("n_positions"))  # GPT-2's word for it
+    positions: int | None = next((config[name] for name in POSITIONS if config.get(name) is not None), None)
     if positions is None:
-        return
-    longest = positions - 2 if config.get("model_type") in COUNTED_FROM_PADDING else positions
-    if max_tokens > longest:
+        return None
+    return positions - 2 if config.get("model_type") in COUNTED_FROM_PADDING else positions
+
+
+def require_positions(reference: str, config: Mapping[str, Any], max_tokens: int) -> None:
+    """Raise ParamsError when texts may have more tokens than the model has positions for.
+
+    Args:
+        reference: of the model.
+        config: its config.json.
+        max_tokens: of a text.
+    """
+    longest = longest_text(config)
+    if longest is not None and max_tokens > longest:
         raise ParamsError(
-            f"task.max_tokens: {max_tokens}: the base model '{base.reference}' reads at most {longest} tokens. "
+            f"task.max_tokens: {max_tokens}: the base model '{reference}' reads at most {longest} tokens. "
             f"Lower it, or choose a base model for longer texts in pretrain.base."
         )
+
+
+def require_length(base: BaseModel, max_tokens: int) -> None:
+    """Raise ParamsError when texts may have more tokens than the base model has positions for."""
+    config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+    require_positions(base.reference, config, max_tokens)
 
 
 def tokenizer_of(folder: Path, marks: Sequence[str] = ()) -> PreTrainedTokenizerBase:
@@ -130,11 +168,15 @@ def tokenizer_of(folder: Path, marks: Sequence[str] = ()) -> PreTrainedTokenizer
 
 
 def write_pointer(out: Path, base: BaseModel) -> None:
-    """Write base.json: which base was pinned, by its hash; never a copy of its weights."""
-    write_json(out / POINTER, {"base": base.reference, "revision": base.revision, "sha256": base.sha256})
+    """Write base.json: which base it is, by its hash; where it lies only if that is beside it, in `model`."""
+    own = base.folder == out / OWN
+    pinned = {"base": base.reference, "revision": base.revision, "sha256": base.sha256}
+    write_json(out / POINTER, {**pinned, "folder": OWN if own else None, "is_new": base.is_new})
 
 
 def read_pointer(folder: Path) -> BaseModel:
     """Find the base that a base.json pins, and check that it is still the same."""
     pinned = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-    return find_base(Pretrain(**pinned))
+    own, is_new = pinned.pop("folder"), pinned.pop("is_new")
+    found = find_base(Base(**pinned) if own is None else Base(**{**pinned, "base": str(folder / own)}))
+    return replace(found, reference=pinned["base"], is_new=is_new)

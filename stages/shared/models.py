@@ -1,16 +1,20 @@
-"""The model of a task: a base with the usual head of its kind, or with one of our own or of the user."""
+"""The model of a task: a base with the usual head of its kind, or one of our own or the user; and how it is saved."""
 
 from pathlib import Path
 from typing import Any
 
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
-from stages.shared.bodies import has_token_types, load_base, reads_forward
+from stages.shared.bodies import has_token_types, load_base, load_language_model, reads_forward
 from stages.shared.headed import DESCRIPTION, at_last_token, comparing, read_headed, sentence_encoder, with_custom_head
 
 USUAL = {
@@ -18,6 +22,7 @@ USUAL = {
     "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
     "token": AutoModelForTokenClassification,
 }
+WRITING = {"seq2seq": AutoModelForSeq2SeqLM, "causal_lm": AutoModelForCausalLM, "masked_lm": AutoModelForMaskedLM}
 
 
 def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedModel:
@@ -35,6 +40,8 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
     """
     if (folder / DESCRIPTION).is_file():
         return read_headed(folder, words, task, params)
+    if task.head in WRITING:
+        return load_language_model(WRITING[task.head], folder, words)
     if task.head == "sentence":
         return sentence_encoder(folder, words)
     if params.head is not None:
@@ -47,3 +54,19 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
     names = dict(enumerate(task.outputs))
     places = {name: position for position, name in names.items()}
     return load_base(USUAL[task.head], folder, words, id2label=names, label2id=places)
+
+
+def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
+    """Save model and tokenizer in Transformers layout, without a word of where the base lay on this machine.
+
+    A model that reads no text has no tokenizer.
+    """
+    model.config._name_or_path = ""
+    model.save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.name_or_path = ""
+        for place in ("is_local", "local_files_only"):
+            tokenizer.init_kwargs.pop(place, None)
+        tokenizer.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes for the owner alone

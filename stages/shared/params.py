@@ -83,10 +83,36 @@ class Augment(Section):
     back_translation: BackTranslation
 
 
-class Pretrain(Section):
-    base: str = Field(min_length=1)
+class Base(Section):
+    base: str | None = Field(min_length=1)
     revision: str | None
     sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+
+
+class NewTokenizer(Section):
+    kind: Literal["wordpiece", "bpe", "unigram"]
+    vocabulary: int = Field(ge=300, le=1_000_000)
+    lowercase: bool
+
+
+class FromScratch(Section):
+    tokenizer: NewTokenizer | None
+    model: dict[str, Any]
+
+
+class Pretrain(Base):
+    from_scratch: FromScratch | None
+    text: str = Field(min_length=1)
+    documents: Literal["line", "paragraph"]
+    objective: Annotated[Any, ChosenFrom("objectives")]
+
+    @model_validator(mode="after")
+    def _base_or_from_scratch(self) -> Self:
+        if (self.base is None) == (self.from_scratch is None):
+            raise ValueError("from_scratch: give either a base, or base: null and what is made from scratch")
+        if self.base is None and (self.revision or self.sha256):
+            raise ValueError("revision, sha256: of a base; from scratch (base: null) both are null")
+        return self
 
 
 class Fitting(Section):
@@ -115,11 +141,12 @@ class Evaluate(Section):
     bootstrap_samples: int = Field(ge=100)
     worst_errors: int = Field(ge=0)
     show_texts: bool
+    samples: int = Field(ge=0)
 
 
 class ParityLimits(Section):
     min_agreement: Fraction
-    max_primary_drop: Fraction
+    max_primary_drop: float = Field(ge=0)  # in its own unit: BLEU goes to 100
     max_class_drop: Fraction
     max_logit_difference: float = Field(gt=0)
 
@@ -153,12 +180,18 @@ class Params(Section):
     package: Package
 
 
+def _fields_of(section: Any) -> dict[str, Any]:
+    """The fields of a section, or of `Section | None`; empty where it is none."""
+    section = next((kind for kind in get_args(section) if hasattr(kind, "model_fields")), section)
+    return getattr(section, "model_fields", {})
+
+
 def _keys_at(path: tuple[str | int, ...], section: Any) -> list[str]:
     """The keys of the section at `path`, for a suggestion; empty where it is no section."""
     for part in path:
-        fields = getattr(section, "model_fields", {})
-        section = next((field.annotation for name, field in fields.items() if part in (name, field.alias)), None)
-    return [field.alias or name for name, field in getattr(section, "model_fields", {}).items()]
+        fields = _fields_of(section).items()
+        section = next((field.annotation for name, field in fields if part in (name, field.alias)), None)
+    return [field.alias or name for name, field in _fields_of(section).items()]
 
 
 def _message(error: ErrorDetails, section: type[Section], file: Path) -> str:

@@ -51,6 +51,8 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
     """
     raw = _read_yaml(file)["stages"]
     params = _read_yaml(file.parent / "params.yaml")
+    for stage in raw.values():
+        stage["deps"] = [_filled(path, params) for path in stage["deps"]]
     writer = {str(out): name for name, stage in raw.items() for out in stage["outs"]}
     waiting, ordered = dict(raw), dict[str, Stage]()
     while waiting:
@@ -63,6 +65,5 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
         parents = {writer[d] for d in stage["deps"] if d in writer}
         ancestors = parents.union(*(ordered[p].ancestors for p in parents))
         out = Path(stage["outs"][0])
-        dependencies = tuple(_filled(path, params) for path in stage["deps"])
-        ordered[ready] = Stage(ready, stage["desc"], dependencies, out, frozenset(ancestors))
+        ordered[ready] = Stage(ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors))
     return list(ordered.values())

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from stages.methods import Method, Start, check_method
 from stages.shared import plugins
@@ -23,26 +23,15 @@ from stages.shared.base_model import POINTER, read_pointer, require_length, toke
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
 from stages.shared.fitting import Data, History, Plan, fit, make_repeatable
-from stages.shared.models import load_model
+from stages.shared.models import load_model, write_model
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.resources import peak_memory
 from stages.tasks import task_of
 from stages.train.data import read_data
+from stages.train.lengths import refuse_cut
 
 __all__ = ["train"]
-
-
-def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save model and tokenizer in Transformers layout, without a word of where the base lay on this machine."""
-    model.config._name_or_path = ""
-    tokenizer.name_or_path = ""
-    for place in ("is_local", "local_files_only"):
-        tokenizer.init_kwargs.pop(place, None)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for file in folder.glob("*.safetensors"):
-        file.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def _write(model: PreTrainedModel, data: Data, tokenizer: Any, history: History, out: Path, params: Params) -> None:
@@ -59,6 +48,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     Raises:
         TrainingFailed: the loss is no number any more; the best model so far is written all the same.
         ParamsError: texts may be longer than the base model can read, or the method is not for the task.
+        Refused: too many texts are cut, which a new tokenizer shows only now.
     """
     started = time.perf_counter()
     make_repeatable(params.seed, params.train.threads)
@@ -77,8 +67,10 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
         seed=params.seed,
     )
     method = cast(Method, plugins.load("methods", params.train.method.name))
-    settings = task.settings() | method.settings(start, params.train.method)
+    settings = task.settings() | task.base_settings(tokenizer) | method.settings(start, params.train.method)
     data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
+    if pinned.is_new:
+        refuse_cut([*data.train_rows, *data.validation_rows], task, data.reader, params.validate_.max_cut_share)
     model = method.prepare(start, params.train.method)
     history = History()
     try:

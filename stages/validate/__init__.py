@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.base_model import find_base, tokenizer_of
+from stages.shared.base_model import base_of, tokenizer_of
 from stages.shared.errors import Refused
 from stages.shared.examples import features, write_rejected, write_split
 from stages.shared.outcome import Metrics, Outcome
@@ -29,6 +29,7 @@ from stages.validate.rows import batches_of, read_rows, schema_frame
 from stages.validate.tables import Tables, figures_table, labels_table, long_texts_table, rows_table
 
 DATA_DOCS = "data_docs"
+OF_TOKENS = ("max_cut_share", "max_unknown_token_share")  # checks that wait for a tokenizer where one is yet to be made
 
 
 def _check_columns(ingested: Path, task: Task) -> None:
@@ -43,7 +44,7 @@ def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], task: Task, params
     return {
         "rows": rows_table(rows, faults, params.validate_),
         "labels": labels,
-        "long_texts": long_texts_table(rows, task.declared, params.task.max_tokens),
+        "long_texts": long_texts_table(rows, task.declared, task.limits[0]),
         "figures": figures_table(rows, is_kept(faults), labels),
     }
 
@@ -60,8 +61,9 @@ def _metrics(rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], params
     metrics = {"rows.read": float(len(rows)), "rows.set_aside": float((~kept).sum())}
     metrics |= {f"rows.{split}": float((kept & (rows["split"] == split)).sum()) for split in SPLITS}
     metrics |= {f"set_aside.{kind}": float(faults[kind].sum()) for kind in KINDS}
-    metrics |= _cut_metrics(tables, is_cut(params.task.long_texts))
-    metrics["unknown_token_share"] = float(tables["figures"]["unknown_token_share"].iloc[0])
+    if rows["tokens"].notna().any():
+        metrics |= _cut_metrics(tables, is_cut(params.task.long_texts))
+        metrics["unknown_token_share"] = float(tables["figures"]["unknown_token_share"].iloc[0])
     for gives, keeps in PAIRS:
         overlap = tables["rows"][overlap_column(gives, keeps)].dropna()
         for name, kind in (("leak", "exact"), ("near_leak", "near")):
@@ -82,6 +84,7 @@ def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task:
 def _write_findings(
     out: Path, rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], results: list[Result], params: Params
 ) -> list[Finding]:
+    limit = task_of(params.task).limits[0]
     findings = [finding_of(result) for result in results]
     rejected = list(rejections(rows, faults, params.validate_))
     kept = is_kept(faults)
@@ -89,8 +92,9 @@ def _write_findings(
         "all_rows": len(rows),
         "kept_rows": int(kept.sum()),
         "aside_rows": len(rejected),
-        "lengths": lengths(tables, params.validate_.characters.max, params.task.max_tokens),
-        "max_tokens": params.task.max_tokens,
+        "lengths": lengths(tables, params.validate_.characters.max, limit),
+        "max_tokens": limit,
+        "has_tokens": rows["tokens"].notna().any(),
         "long_texts_are": LONG_TEXTS_ARE[params.task.long_texts],
         "percent": percent,
     }
@@ -111,8 +115,9 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
         check_language(wanted.language.expected)
     _check_columns(ingested, task)
     started = time.monotonic()
-    base = find_base(params.pretrain)
-    rows = read_rows(ingested, task, tokenizer_of(base.folder, task.marks), params.task.max_tokens)
+    base = base_of(params)
+    tokenizer = None if base is None else tokenizer_of(base.folder, task.marks)
+    rows = read_rows(ingested, task, tokenizer)
     read = time.monotonic()
     add_duplicates(rows, wanted.near_duplicate_similarity)
     compared = time.monotonic()
@@ -120,7 +125,8 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    results = run_checks(tables, build_checks(params, task.declared), out / DATA_DOCS)
+    checks = build_checks(params, task.declared, task.limits[0])
+    results = run_checks(tables, [one for one in checks if tokenizer or one.name not in OF_TOKENS], out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))
@@ -135,5 +141,5 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
             "duplicates_seconds": compared - read,
             "expectations_seconds": time.monotonic() - checked,
         },
-        tags={"validation": "passed", "tokenizer_sha256": base.sha256},
+        tags={"validation": "passed", **({} if base is None else {"tokenizer_sha256": base.sha256})},
     )

@@ -111,12 +111,10 @@ def describe(
 
 
 def lengths(tables: Tables, max_characters: int, max_tokens: int) -> list[dict[str, Any]]:
-    """The histograms of characters and of tokens, with the limit of each."""
+    """The histograms of characters and, where there is a tokenizer already, of tokens, with the limit of each."""
     table = tables["rows"]
-    return [
-        _lengths(table, "characters", max_characters, "characters"),
-        _lengths(table, "tokens", max_tokens, "tokens"),
-    ]
+    limits = {"characters": max_characters, "tokens": max_tokens}
+    return [_lengths(table, name, limit, name) for name, limit in limits.items() if table[name].notna().any()]
 
 
 def write_reports(out: Path, content: dict[str, Any], rejected: Sequence[dict[str, Any]]) -> None:

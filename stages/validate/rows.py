@@ -28,11 +28,12 @@ _COLUMNS = {
     "classes": "object",
     "shortest": "int32",
     "longest": "int32",
-    "tokens": "int32",
-    "all_tokens": "int32",
-    "tokens_beyond": "int32",
-    "unknown_tokens": "int32",
+    "tokens": "Int32",
+    "all_tokens": "Int32",
+    "tokens_beyond": "Int32",
+    "unknown_tokens": "Int32",
 }
+_OF_TOKENS = ("tokens", "all_tokens", "tokens_beyond", "unknown_tokens")
 
 
 def schema_frame(ingested: Path, task: Task) -> pd.DataFrame:
@@ -85,21 +86,26 @@ def count_tokens(
 
 
 def token_figures(
-    shown: Sequence[Sequence[tuple[str, ...]]], tokenizer: Tokenizer, max_tokens: int
+    shown: Sequence[Sequence[tuple[str, ...]]], tokenizer: Tokenizer, limits: Sequence[int]
 ) -> dict[str, npt.NDArray[np.int64]]:
     """The tokens of each example, given what the model reads of it: one text or pair of texts, or several.
 
+    Args:
+        limits: tokens that the model reads at once of the first, the second ... of several; the last is of those after.
+
     Returns:
-        tokens: of the longest that the model reads at once; all_tokens: of all together; tokens_beyond: those of
-        all_tokens that lie beyond `max_tokens` of their text; unknown_tokens: those that the tokenizer does not know.
+        tokens: of the longest that the model reads at once, as if the first limit were that of each; all_tokens: of all
+        together; tokens_beyond: those of all_tokens that lie beyond the limit of their text; unknown_tokens: those that
+        the tokenizer does not know.
     """
     flat = [texts for several in shown for texts in several]
     starts = np.cumsum([0, *(len(several) for several in shown)])[:-1]
     tokens, unknown = count_tokens(flat, tokenizer)
+    own = np.array([limits[min(number, len(limits) - 1)] for several in shown for number in range(len(several))])
     return {
-        "tokens": np.maximum.reduceat(tokens, starts),
+        "tokens": np.maximum.reduceat(tokens + limits[0] - own, starts),
         "all_tokens": np.add.reduceat(tokens, starts),
-        "tokens_beyond": np.add.reduceat(np.maximum(tokens - max_tokens, 0), starts),
+        "tokens_beyond": np.add.reduceat(np.maximum(tokens - own, 0), starts),
         "unknown_tokens": np.add.reduceat(unknown, starts),
     }
 
@@ -124,7 +130,7 @@ def _judge(task: Task, example: Example) -> _Judged:
     return _Judged(None, task.answer(example), tuple(sorted(set(task.classes(example)))), task.shown(example))
 
 
-def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer, max_tokens: int) -> pd.DataFrame:
+def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     texts = [texts_of(task, example) for example in examples]
     keys = [[matching_key(text) for text in several] for several in texts]
     lengths = [[len(text) for text in several] for several in texts]
@@ -140,22 +146,24 @@ def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokeniz
         "classes": [one.classes for one in judged],
         "shortest": [min(several) for several in lengths],
         "longest": [max(several) for several in lengths],
-        **token_figures([one.shown for one in judged], tokenizer, max_tokens),
+        **(
+            {name: [None] * len(examples) for name in _OF_TOKENS}
+            if tokenizer is None
+            else token_figures([one.shown for one in judged], tokenizer, task.limits)
+        ),
     }
     return pd.DataFrame(columns).astype(_COLUMNS)
 
 
-def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer, max_tokens: int) -> pd.DataFrame:
+def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     """The figures of every example of every split, in the order of the files.
 
     Columns: split, id, source, parent; key (what equal texts share, null when a text is empty); answer; answer_fault
     (null when there is none); classes (a tuple); shortest, longest (characters of the example's texts); and those of
-    `token_figures`.
+    `token_figures`, null where there is no tokenizer yet.
     """
     frames = [
-        _figures(split, examples, task, tokenizer, max_tokens)
-        for split in SPLITS
-        for examples in batches_of(ingested, split)
+        _figures(split, examples, task, tokenizer) for split in SPLITS for examples in batches_of(ingested, split)
     ]
     empty = pd.DataFrame({name: [] for name in _COLUMNS}).astype(_COLUMNS)
     return pd.concat(frames or [empty], ignore_index=True)

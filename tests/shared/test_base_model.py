@@ -8,11 +8,11 @@ import pytest
 
 from stages.shared.base_model import BaseModel, find_base, read_pointer, require_length, write_pointer
 from stages.shared.errors import DataError, MachineError, ParamsError
-from stages.shared.params import Pretrain
+from stages.shared.params import Base
 
 
-def wanted(base: str, revision: str | None = None, sha256: str | None = None) -> Pretrain:
-    return Pretrain(base=base, revision=revision, sha256=sha256)
+def wanted(base: str, revision: str | None = None, sha256: str | None = None) -> Base:
+    return Base(base=base, revision=revision, sha256=sha256)
 
 
 def test_a_folder_and_a_package_are_found(tiny_base: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_base_that_changed_after_it_was_pinned_is_found_out(tiny_base: Path, t
 @pytest.mark.parametrize(("kind", "longest"), [("bert", 160), ("roberta", 158)])
 def test_texts_longer_than_the_model_reads_are_refused_beforehand(tmp_path: Path, kind: str, longest: int) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "max_position_embeddings": 160}))
-    base = BaseModel("mine", None, tmp_path, "")
+    base = BaseModel("mine", None, tmp_path, "", is_new=False)
     require_length(base, longest)
     with pytest.raises(ParamsError, match=f"reads at most {longest} tokens"):
         require_length(base, longest + 1)

@@ -15,11 +15,10 @@ from stages.shared.bodies import load_body
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.headed import Place, read_headed, sentence_encoder, with_custom_head, with_label_words
 from stages.shared.heads import AtToken, ComparedTexts, MeanPooled
-from stages.shared.models import load_model
+from stages.shared.models import load_model, write_model
 from stages.shared.params import Params
 from stages.shared.user_head import head_file, made_head
 from stages.tasks import task_of
-from stages.train import write_model
 from tests.conftest import ROOT
 from tests.language_models import write_masked_lm
 

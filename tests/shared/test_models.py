@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from stages.shared.base_model import tokenizer_of
-from stages.shared.models import load_model
+from stages.shared.models import load_model, write_model
 from stages.shared.params import Params
 from stages.tasks import task_of
-from stages.train import write_model
 
 PLAIN = SimpleNamespace(head=None, head_from_packages=False)
 IDS = torch.tensor([[2, 9, 8, 3], [2, 7, 3, 0]])

@@ -15,7 +15,7 @@ from stages.shared.publish import sha256_of
 def test_the_base_is_pinned_by_its_hash_and_not_copied(
     tmp_path: Path, tiny_base: Path, make_params: Callable[..., Params]
 ) -> None:
-    outcome = pretrain(tmp_path, make_params())
+    outcome = pretrain(tmp_path, tmp_path, make_params())
     sha256 = sha256_of(tiny_base / "model.safetensors")
     assert outcome.tags["base_sha256"] == sha256
     assert json.loads((tmp_path / "base.json").read_text())["sha256"] == sha256
@@ -35,7 +35,7 @@ def test_a_base_that_is_missing_or_another_is_refused(
     tmp_path: Path, make_params: Callable[..., Params], values: dict[str, str], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        pretrain(tmp_path, make_params(values))
+        pretrain(tmp_path, tmp_path, make_params(values))
     assert not list(tmp_path.iterdir())
 
 
@@ -43,4 +43,4 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path, make_params
     (tmp_path / "base").mkdir()
     (tmp_path / "base/pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(MachineError, match=r"no model\.safetensors and no config\.json"):
-        pretrain(tmp_path, make_params({"pretrain.base": str(tmp_path / "base")}))
+        pretrain(tmp_path, tmp_path, make_params({"pretrain.base": str(tmp_path / "base")}))

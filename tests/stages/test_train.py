@@ -46,7 +46,7 @@ def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> Path:
     folder = tmp_path_factory.mktemp("base")
-    pretrain(folder, make_params())
+    pretrain(folder, folder, make_params())
     return folder
 
 

@@ -1,0 +1,87 @@
+"""Find, check and pin the base model, or make one from scratch.
+
+in    text          the training split's folder, or .txt files: unlabelled text, never of validation or test
+out   base.json     which base, with the SHA-256 of its weights; of one that was found never a copy
+      model/        only of one that was made here: Transformers layout, safetensors, tokenizer
+"""
+
+from pathlib import Path
+
+from transformers import AutoConfig
+
+from stages.pretrain.new_model import check_model, family_of, make_config, make_model
+from stages.pretrain.new_tokenizer import train_tokenizer
+from stages.pretrain.text import Text
+from stages.shared import plugins
+from stages.shared.base_model import (
+    OWN,
+    WEIGHTS,
+    BaseModel,
+    base_of,
+    longest_text,
+    require_length,
+    require_positions,
+    write_pointer,
+)
+from stages.shared.fitting import make_repeatable
+from stages.shared.models import write_model
+from stages.shared.outcome import Outcome
+from stages.shared.params import FromScratch, Params
+from stages.shared.publish import sha256_of
+from stages.tasks import task_of
+
+__all__ = ["check", "pretrain"]
+
+
+def check(params: Params) -> None:
+    """Raise what can be known beforehand: that the base is here, or can be made, and fits texts and objective.
+
+    Raises:
+        MachineError, DataError: as `find_base`. ParamsError: something does not fit.
+    """
+    wanted, base = params.pretrain, base_of(params)
+    if base is None:
+        assert wanted.from_scratch is not None
+        config = check_model(wanted.from_scratch)
+        require_positions(f"{config.model_type}, from scratch", config.to_dict(), params.task.max_tokens)
+    else:
+        require_length(base, params.task.max_tokens)
+        config = AutoConfig.from_pretrained(str(base.folder), local_files_only=True)
+    plugins.load("objectives", wanted.objective.name).check(config, wanted.objective)
+
+
+def make_base(wanted: FromScratch, text: Text, out: Path) -> BaseModel:
+    """Train a tokenizer on the text, draw the weights of a model, and write both into `out`/model.
+
+    Raises:
+        ParamsError: the configuration is wrong. DataError: there is no text, or too much of it for the vocabulary.
+    """
+    config = make_config(wanted)
+    family, folder = family_of(config), out / OWN
+    tokenizer = None
+    if family is not None and wanted.tokenizer is not None:
+        tokenizer = train_tokenizer(text.read, wanted.tokenizer, family, longest_text(config.to_dict()))
+    write_model(make_model(config, tokenizer), tokenizer, folder)
+    return BaseModel(f"{config.model_type}, from scratch", None, folder, sha256_of(folder / WEIGHTS), is_new=True)
+
+
+def pretrain(text: Path, out: Path, params: Params) -> Outcome:
+    """Pin the base model that params.yaml names, or make the one that it asks for.
+
+    Raises:
+        MachineError, ParamsError, DataError: as `find_base` and `make_base`.
+    """
+    wanted = params.pretrain
+    base = base_of(params)
+    if base is None:
+        assert wanted.from_scratch is not None
+        make_repeatable(params.seed, 1)
+        unlabelled = Text(text, task_of(params.task).texts, wanted.documents)
+        base = make_base(wanted.from_scratch, unlabelled, out)
+    write_pointer(out, base)
+    checked = "as pinned" if wanted.sha256 else "recorded"
+    return Outcome(
+        summary=f"{base.reference}: SHA-256 {base.sha256[:12]}..., {checked}",
+        metrics={"megabytes": round((base.folder / WEIGHTS).stat().st_size / 1e6, 1)},
+        tags={"base": base.reference, "base_sha256": base.sha256},
+    )
