@@ -50,8 +50,8 @@ run: setup  ## the whole pipeline on the data that params.yaml names, as the Pre
 check: .venv/installed  ## ruff and mypy
 	@ruff check . && ruff format --check --quiet . && mypy
 
-test: setup check  ## the tests
-	@python -m pytest
+test: setup check  ## the tests, in two processes
+	@OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
 bench: setup  ## the benchmarks, as ratios measured side by side
 	@for name in ingest_memory near_duplicates training prediction; do echo "== $$name"; python -m benchmarks.$$name || exit 1; done

@@ -46,28 +46,47 @@ def fusion_counts(fused: onnx.ModelProto, expected: Expected) -> list[Count]:
     return [Count(f"fused {name}", found[name], _expected_or_none(expected, name)) for name in FUSED]
 
 
-def quantized_counts(
-    small: onnx.ModelProto, fused: onnx.ModelProto, dense_layers: int, expected: Expected
-) -> list[Count]:
+def expected_products(model: PreTrainedModel, expected: Expected, head: str | None) -> int | None:
+    """How many matrix products with a weight are no part of an attention; None where the layers do not tell.
+
+    Args:
+        model: whose layers are counted, GPT-2's among them. A fused attention takes in three: of queries, keys, values.
+        expected: the fused nodes that a model of this shape has, empty if unknown, None for what only its head decides.
+        head: as `stages.shared.headed` names it. Below "last" a decoder runs each of its layers once, unless it has
+            weights that are no layer's, as those of experts.
+    """
+    from torch.nn import Embedding, Linear
+    from transformers.pytorch_utils import Conv1D
+
+    layers = [module for module in model.modules() if isinstance(module, Linear | Conv1D)]
+    if expected:
+        return None if None in expected.values() else len(layers) - 3 * (expected["Attention"] or 0)
+    tables = [module for module in model.modules() if isinstance(module, Embedding)]
+    named = {id(module.weight) for module in [*layers, *tables]}
+    whole = all(id(weight) in named for weight in model.parameters() if weight.ndim > 1)
+    return len(layers) if head == "last" and whole else None
+
+
+def quantized_counts(small: onnx.ModelProto, fused: onnx.ModelProto, products: int | None) -> list[Count]:
     """How many nodes were quantised, and how many matrix products were left in float.
 
     Args:
         small, fused: the graph after and before.
-        dense_layers: of the torch model. An attention takes in three: queries, keys and values.
-        expected: the fused nodes that a model of this shape has, empty if unknown, None for what only its head decides.
+        products: as `expected_products` gives them.
     """
-    from stages.quantizers._fusion import dense_count, node_counts
+    from onnx import TensorProto
 
-    found, attentions = node_counts(small), node_counts(fused)["Attention"]
-    known = bool(expected) and None not in expected.values()
-    products = dense_layers - 3 * (expected["Attention"] or 0) if known else None
-    convolutions = node_counts(fused)["Conv"]
-    kept = [Count("convolution left in float", found["Conv"], convolutions)] if convolutions else []
+    from stages.quantizers._fusion import dense_count, embedding_count, node_counts
+
+    found, before = node_counts(small), node_counts(fused)
+    embeddings = found["QEmbedLayerNormalization"] + embedding_count(small, (TensorProto.INT8, TensorProto.UINT8))
+    tables = before["EmbedLayerNormalization"] + embedding_count(fused, (TensorProto.FLOAT,))
+    kept = [Count("convolution left in float", found["Conv"], before["Conv"])] if before["Conv"] else []
     return [
         *kept,
-        Count("int8 attention", found["QAttention"], attentions),
+        Count("int8 attention", found["QAttention"], before["Attention"]),
         Count("int8 matrix product", found["MatMulInteger"], products),
-        Count("int8 embedding", found["QEmbedLayerNormalization"], node_counts(fused)["EmbedLayerNormalization"]),
+        Count("int8 embedding", embeddings, tables),
         Count("matrix product left in float", dense_count(small), 0),
     ]
 
@@ -122,7 +141,6 @@ def check(task: Any) -> None:
 def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     """Export, fuse and quantise a model; see the contract."""
     import onnx
-    import torch
 
     from stages.quantizers._export import largest_difference
     from stages.quantizers._fusion import expected_fusions
@@ -137,11 +155,11 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     onnx.save(fused, out / FLOAT_MODEL)
     small = _quantize(fused, out / SMALL_MODEL, params)
     samples = samples_of(model, settings)
-    dense_layers = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
+    products = expected_products(model, expected, head)
     return Quantized(
         large=FLOAT_MODEL,
         small=SMALL_MODEL,
         max_logit_difference=largest_difference(model, out / FLOAT_MODEL, samples),
         shapes=len(samples),
-        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, dense_layers, expected)],
+        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, products)],
     )

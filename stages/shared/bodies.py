@@ -27,6 +27,14 @@ def has_token_types(config: PretrainedConfig) -> bool:
     return int(getattr(config, "type_vocab_size", 0) or 0) > 1
 
 
+def reads_forward(config: PretrainedConfig) -> bool:
+    """Whether a token of an architecture sees those before it alone, as in GPT-2, so that only the last sees all."""
+    if type(config) not in AutoModelForCausalLM._model_mapping or config.is_encoder_decoder:
+        return False
+    of_both_kinds = type(config) in AutoModelForMaskedLM._model_mapping
+    return not of_both_kinds or bool(getattr(config, "is_decoder", False))
+
+
 def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple[PreTrainedModel, set[str]]:
     """A model of one of the Auto classes, and the names of its weights that the folder lacks."""
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # that a new head is new is no news
@@ -86,6 +94,8 @@ def load_body(body: Body, folder: Path, words: int) -> PreTrainedModel:
         model = load_base(AutoModel, folder, words)
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # type: ignore[assignment]
+        if reads_forward(model.config):
+            model.config.use_cache = False  # one pass over the text is all that is asked
         return model
     return _language_model(body, folder, words)
 
@@ -103,8 +113,7 @@ def _language_model(body: Body, folder: Path, words: int) -> PreTrainedModel:
             f"pretrain.base: it is not {name}: {len(missing)} of its weights are not there, such as {min(missing)}. "
             + advice
         )
-    of_both_kinds = type(model.config) in AutoModelForMaskedLM._model_mapping
-    if body == "causal_lm" and of_both_kinds and not getattr(model.config, "is_decoder", False):
+    if body == "causal_lm" and not reads_forward(model.config):
         raise ParamsError(
             f"pretrain.base: a {type(model).__name__} reads in both directions, so it is not {name}. {advice}"
         )
