@@ -12,8 +12,8 @@ import numpy as np
 from serving.errors import BundleDamaged, BundleMissing
 from serving.reading import LONG_TEXTS
 
-FORMAT = 2  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
-MANIFEST, MODEL, TOKENIZER, SETTINGS = "MANIFEST.json", "model.onnx", "tokenizer.json", "settings.json"
+FORMAT = 3  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
+MANIFEST, TOKENIZER, SETTINGS = "MANIFEST.json", "tokenizer.json", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _fault(path: Path, entry: dict[str, Any]) -> str | None:
 
 def _check_files(folder: Path) -> None:
     entries = _entries(folder)
-    faults = [f"{name}: not in the manifest" for name in (MODEL, TOKENIZER, SETTINGS) if name not in entries]
+    faults = [f"{name}: not in the manifest" for name in (TOKENIZER, SETTINGS) if name not in entries]
     for name, entry in sorted(entries.items()):
         fault = _fault(folder / name, entry)
         if fault:
@@ -73,6 +73,10 @@ def _is_list_of_words(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_word, value))
 
 
+def _is_name(value: Any) -> bool:
+    return _is_word(value) and Path(value).name == value
+
+
 def _is_inputs(value: Any) -> bool:
     return _is_list_of_words(value) and len(value) == len(set(value)) <= 2
 
@@ -84,6 +88,7 @@ def _is_number(value: Any) -> bool:
 _NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "task": (_is_word, "a word"),
     "answers": (_is_word, "a word"),
+    "model": (_is_name, "the name of a file or folder beside it"),
     "inputs": (_is_inputs, "the names of one or two texts, in order"),
     "max_tokens": (_is_number, "a number"),
     "long_texts": (LONG_TEXTS.__contains__, f"one of {', '.join(LONG_TEXTS)}"),
@@ -138,7 +143,10 @@ def load_bundle(folder: Path) -> Bundle:
         BundleMissing: there is none. BundleDamaged: it is not whole, or of another format; all faults at once.
     """
     if not (folder / MANIFEST).is_file():
-        raise BundleMissing(f"{folder}: no bundle there: no {MANIFEST}. Give the folder that holds {MODEL}.")
+        raise BundleMissing(f"{folder}: no bundle there: no {MANIFEST}. Give the folder that holds {SETTINGS}.")
     _check_files(folder)
     settings = _check_settings(_read_json(folder / SETTINGS), folder / SETTINGS)
-    return Bundle(folder / MODEL, folder / TOKENIZER, settings | _read_extras(folder, settings))
+    model = settings["model"]
+    if not any(name == model or name.startswith(f"{model}/") for name in _entries(folder)):
+        raise BundleDamaged(f"{folder / SETTINGS}: the model '{model}' is not in the manifest. Build the bundle again.")
+    return Bundle(folder / model, folder / TOKENIZER, settings | _read_extras(folder, settings))

@@ -14,18 +14,21 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.answers import Answers, answers_for
+from serving.answers.text import pieces
 from serving.bundle import load_bundle
-from serving.errors import ServingError, TextRefused
+from serving.errors import ServingError, TextRefused, WrongUsage
 from serving.given import Given, from_lines, from_words
 from serving.ordered import ordered_map
+from serving.reading import Reading
 from serving.runtime import Runtime, usable_cores
+from serving.text import CleanText
 
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # some readers end a line there; JSON allows them bare in a string
 
@@ -36,10 +39,10 @@ class Predictor:
     def __init__(self, folder: Path) -> None:
         """Check and load the bundle. Raises ServingError as `load_bundle` and `Runtime` do."""
         bundle = load_bundle(folder)
-        self.settings = bundle.settings
         self.inputs: list[str] = bundle.settings["inputs"]
         self._answers: Answers = answers_for(bundle.settings)
         self._runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings)
+        self.settings = bundle.settings | {"tokenizer": self._runtime.reader.tokenizer}
 
     def predict(self, *texts: str) -> dict[str, Any]:
         """The answer to one example, with `truncated`: whether some of it was not read. Raises TextRefused."""
@@ -61,11 +64,30 @@ class Predictor:
                 fault = str(error)
         return {**given.shown(), "error": fault}, f"{given.place}: {fault}. Mend or drop it."
 
-    def _ask(self, texts: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    def stream(self, *texts: str) -> Iterator[str]:
+        """The text that is written for one example, piece by piece, each as soon as it is there. Raises TextRefused.
+
+        Raises:
+            WrongUsage: the bundle does not write, or looks ahead in several beams.
+        """
+        writes = self.settings.get("writes")
+        if writes is None or writes["beams"] > 1:
+            why = "writes by several beams, of which the best is known at the end" if writes else "writes no text"
+            raise WrongUsage(f"--stream: this bundle {why}. Leave --stream out.")
+        reading, _ = self._read(texts)
+        yield from pieces(self._runtime.stream(reading.windows[0]), self.settings)
+
+    def _read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
         if len(texts) != len(self.inputs):
             raise TextRefused(f"{len(texts)} texts given, {len(self.inputs)} wanted: {', '.join(self.inputs)}")
-        reading, cleaned = self._runtime.read(texts)
+        return self._runtime.read(texts)
+
+    def _ask(self, texts: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
+        reading, cleaned = self._read(texts)
         outputs = [self._runtime.run(window) for window in reading.windows]
+        kept = getattr(self._answers, "kept", None)  # what a kind of answers keeps of an output, if not all
+        if kept is not None:
+            outputs = [kept(*pair, self.settings) for pair in zip(outputs, reading.windows, strict=True)]
         answer = self._answers.answer(outputs, reading.windows, cleaned, self.settings)
         return outputs, {**answer, "truncated": reading.cut}
 
@@ -88,6 +110,21 @@ def predict_all(predictor: Predictor, examples: Iterable[Given], at_a_time: int)
     return code
 
 
+def stream_all(predictor: Predictor, examples: Iterable[Given]) -> int:
+    """Print each piece of each answer as soon as it is written, then the answer as a whole; give the exit code."""
+    code = 0
+    for given in examples:
+        try:
+            written = predictor.stream(*given.texts.values()) if given.fault is None else iter(())
+            for piece in written:
+                sys.stdout.buffer.write(json_line({"piece": piece}))
+                sys.stdout.buffer.flush()
+        except TextRefused:
+            pass  # the line of the whole answer says why
+        code = max(code, predict_all(predictor, [given], 1))
+    return code
+
+
 def _positive(word: str) -> int:
     number = int(word)
     if number < 1:
@@ -107,7 +144,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         epilog=rest,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the folder that holds model.onnx")
+    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the folder that holds settings.json")
     parser.add_argument(
         "--batch-size",
         type=_positive,
@@ -116,6 +153,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         help="texts under way at once (default: 32); the answers are the same for every N",
     )
     parser.add_argument("--json", action="store_true", help="the lines of standard input are JSON objects")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help='of a bundle that writes: print each piece as soon as it is there, as {"piece": ...}, before the answer',
+    )
     parser.add_argument("texts", nargs="*", metavar="TEXT")
     asked = parser.parse_args(words)
     if asked.json and asked.texts:
@@ -135,7 +177,8 @@ def main(words: list[str]) -> int:
     asked = parse(words)
     try:
         predictor = Predictor(asked.bundle)
-        return predict_all(predictor, given_to(predictor.inputs, asked), asked.batch_size)
+        given = given_to(predictor.inputs, asked)
+        return stream_all(predictor, given) if asked.stream else predict_all(predictor, given, asked.batch_size)
     except ServingError as error:
         print(error, file=sys.stderr)
         return error.exit_code

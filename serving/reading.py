@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from serving.errors import BundleDamaged
-from serving.tokens import FramedText, Tokens, framed_text, layout_of, probe_of, uncut_copy
+from serving.tokens import FramedText, Tokens, framed_text, layout_of, probe_of, uncut_copy, without_end
 
 LONG_TEXTS = ("head", "head_tail", "windows")
 
@@ -75,6 +75,7 @@ class Reader:
     fewer where that is more than half of the room. Of two texts the longer is cut or windowed first.
 
     A `template`, {"before", "after"}, may be among them: what stands before and after the (first) text and is not cut.
+    So may `open_ended`: no special tokens after the last text, which is to be continued.
     So may `both_orders`: a pair is read once in each order, so that the pooled answer does not depend on the order.
     """
 
@@ -95,11 +96,18 @@ class Reader:
             1: layout_of(self._tokenizer.encode(probe)),
             2: layout_of(self._tokenizer.encode(probe, probe)),
         }
+        if settings.get("open_ended"):
+            self._layouts = {texts: without_end(layout) for texts, layout in self._layouts.items()}
 
     @property
     def tokenizer(self) -> Tokenizer:
         """What it reads by, without padding and truncation."""
         return self._tokenizer
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What it was made with."""
+        return self._settings
 
     def read(self, texts: tuple[str, ...]) -> Reading:
         """Read one example: a text, or a pair of texts, already clean.

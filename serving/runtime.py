@@ -9,16 +9,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
-from serving.errors import BundleDamaged, BundleMissing, TextRefused
+from serving.errors import BundleDamaged, TextRefused
+from serving.onnx_model import OnnxModel
 from serving.ordered import ordered_map
 from serving.reading import Reader, Reading, Window
 from serving.text import CleanText
+from serving.writing_model import WritingModel
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
 
@@ -40,23 +41,23 @@ def open_tokenizer(path: Path) -> Tokenizer:
         raise BundleDamaged(f"{path}: is no tokenizer that can be read: {error}") from None
 
 
-def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """The model on the CPU, one thread for one text: the same bits whatever runs beside it.
+class Model(Protocol):
+    """What answers, given a row of tokens."""
+
+    def run(self, window: Window) -> np.ndarray:
+        """What the model says of one window, or the ids of what it writes after it."""
+        ...
+
+
+def open_model(path: Path, tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Model:
+    """The model at a path: one that writes where the settings say how, else one that answers in one pass.
 
     Raises:
-        BundleMissing: onnxruntime cannot load it on this machine.
+        BundleMissing: it cannot be loaded on this machine.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a dozen kinds, none of them for the user
-        raise BundleMissing(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot load it: {error}. Install the version that "
-            f"constraints.txt names."
-        ) from None
+    if "writes" in settings:
+        return WritingModel(path, tokenizer, settings["writes"], usable_cores())
+    return OnnxModel(path)
 
 
 class Runtime:
@@ -68,10 +69,8 @@ class Runtime:
         Raises:
             BundleMissing, BundleDamaged: a file cannot be loaded.
         """
-        self._reader = Reader(open_tokenizer(tokenizer), settings)
-        self._session = open_session(model)
-        self._inputs = [given.name for given in self._session.get_inputs()]
-        self._output = self._session.get_outputs()[0].name
+        self.reader = Reader(open_tokenizer(tokenizer), settings)
+        self.model = open_model(model, self.reader.tokenizer, settings)
 
     def read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
         """The tokens of one example, a text or a pair of texts, and the texts, cleaned.
@@ -84,13 +83,24 @@ class Runtime:
         cleaned = tuple(CleanText(given) for given in texts)
         if not all(one.text for one in cleaned):
             raise TextRefused("the text is empty")
-        return self._reader.read(tuple(one.text for one in cleaned)), cleaned
+        return self.reader.read(tuple(one.text for one in cleaned)), cleaned
 
     def run(self, window: Window) -> np.ndarray:
-        """What the model says of one window, float32 of shape (outputs,), (tokens, outputs) or (hidden,)."""
-        given = {"input_ids": window.ids, "attention_mask": [1] * len(window.ids), "token_type_ids": window.type_ids}
-        feed = {name: np.array([given[name]], dtype=np.int64) for name in self._inputs}
-        return np.asarray(self._session.run([self._output], feed)[0][0])
+        """What the model says of one window, float32 of shape (outputs,), (tokens, outputs) or (hidden,).
+
+        Of a model that writes, the ids of what it writes, int64 of shape (tokens,).
+        """
+        return self.model.run(window)
+
+    def stream(self, window: Window) -> Iterator[int]:
+        """The ids that a model writes after a window, each as soon as it is there.
+
+        Raises:
+            TypeError: the model does not write.
+        """
+        if not isinstance(self.model, WritingModel):
+            raise TypeError(f"a {type(self.model).__name__} writes no text")
+        return self.model.stream(window)
 
     def run_all(self, windows: Iterable[Window], at_a_time: int) -> Iterator[np.ndarray]:
         """What it says of many windows, in their order, as soon as each is ready; `at_a_time` are under way at once."""

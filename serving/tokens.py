@@ -83,6 +83,12 @@ def layout_of(encoding: Encoding) -> list[Run]:
     return runs
 
 
+def without_end(layout: list[Run]) -> list[Run]:
+    """The layout without the special tokens after the last text."""
+    last = max(place for place, run in enumerate(layout) if run.text is not None)
+    return layout[: last + 1]
+
+
 def _first_past(offsets: np.ndarray, place: int) -> int:
     """The first token that ends after a place of the text; their number if none does."""
     past = offsets[:, 1] > place

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from stages.evaluate.calibration import calibration_error, reliability, write_reliability
 from stages.evaluate.intervals import gains, prefixed, with_intervals
 from stages.evaluate.report import report_text
+from stages.evaluate.samples import samples_part
 from stages.shared.answering import decode, read_settings, run_of
 from stages.shared.answers import Answers, by_example, write_answers
 from stages.shared.base_model import tokenizer_of
@@ -37,8 +38,10 @@ __all__ = ["evaluate"]
 Splits = dict[str, list[Example]]
 
 
-def answer_all(task: Task, folder: Path, splits: Splits, params: Params) -> Answers:
-    """What the model in `folder` says of each test example."""
+def answer_all(
+    task: Task, folder: Path, splits: Splits, params: Params
+) -> tuple[Answers, dict[str, Sequence[Example]]]:
+    """What the model in `folder` says of each test example; and the examples as the classical method counts them."""
     test = splits["test"]
     tokenizer = tokenizer_of(folder)
     model = load_model(task, folder, params.task, len(tokenizer)).to(Accelerator().device)
@@ -50,9 +53,9 @@ def answer_all(task: Task, folder: Path, splits: Splits, params: Params) -> Answ
     rows = [row for split in SPLITS for row in splits[split]]
     settings |= task.gather(rows, run_of(reader, lambda some: predict(task, model, some, way)))
     predicted = decode(task, test, items, outputs, settings, reader)
-    return Answers(
-        [row["id"] for row in test], [task.answer(row) for row in test], predicted, by_example(outputs, items)
-    )
+    ids, expected = [row["id"] for row in test], [task.answer(row) for row in test]
+    counted = {split: task.counted(reader, some) for split, some in splits.items()}
+    return Answers(ids, expected, predicted, by_example(outputs, items)), counted
 
 
 def worst_errors(
@@ -112,9 +115,9 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
     task = task_of(params.task)
     splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
     test = splits["test"]
-    answers = answer_all(task, model / "model", splits, params)
+    answers, counted = answer_all(task, model / "model", splits, params)
     predicted_at = time.perf_counter()
-    others, baseline = task.baseline(splits, params.seed)
+    others, baseline = task.baseline(counted, params.seed)
     baseline_at = time.perf_counter()
 
     metrics = compare(task, test, answers.predictions, others, params)
@@ -124,6 +127,8 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
     write_csv(out / "errors.csv", header, errors)
     part = task.report(out, test, answers.predictions)
     names = [name.removeprefix("gain.") for name in metrics if name.startswith("gain.") and f"{name}_low" in metrics]
+    if params.evaluate.show_texts:
+        part += f"\n{samples_part(task, test, answers.predictions, params.evaluate.samples)}"
     text = report_text(metrics, names, baseline, part, table(header, errors))
     (out / "report.md").write_text(text, encoding="utf-8")
     timings = {

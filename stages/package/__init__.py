@@ -3,8 +3,8 @@
 in    validated/*.parquet             for the card: rows of each split, hash of the test split
       model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
-      quantized/model.onnx, extras/, predictions.parquet, metrics.json
-out   bundle/                         model.onnx, tokenizer.json, settings.json, README.md, MANIFEST.json, extras
+      quantized/model.onnx or model/, extras/, predictions.parquet, metrics.json
+out   bundle/                         the model, tokenizer.json, settings.json, README.md, MANIFEST.json, extras
       registration.json               what the model registry needs to know of it
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from serving.bundle import FORMAT, MANIFEST, MODEL, SETTINGS, TOKENIZER
+from serving.bundle import FORMAT, MANIFEST, SETTINGS, TOKENIZER
 from serving.predict import Predictor
 from stages.package.card import Facts, data_facts, model_card
 from stages.shared.answering import EXTRAS, read_settings
@@ -37,11 +37,18 @@ CHECKED = 200  # test examples that the bundle must answer exactly as the evalua
 CLEANING = "Unicode NFC; control, bidi and zero-width characters dropped; white space as one space; ends trimmed"
 
 
-def settings_of(folder: Path, extras: Sequence[Path], params: Params) -> dict[str, Any]:
+def model_of(quantized: Path) -> Path:
+    """The quantised model: a file or a folder."""
+    (model,) = quantized.glob("model*")
+    return model
+
+
+def settings_of(folder: Path, model: str, extras: Sequence[Path], params: Params) -> dict[str, Any]:
     """What the server must know of the model, and how it treats a text before the model sees it."""
     return {
         **read_settings(folder),
         "format": FORMAT,
+        "model": model,
         "name": params.package.name,
         "extras": [path.name for path in extras],
         "preprocessing": {"cleaning": CLEANING, "batching": "each row of tokens by itself, unpadded"},
@@ -87,7 +94,11 @@ def check_answers(bundle: Path, examples: Sequence[Example], evaluated: Path, ta
 def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequence[Path], bundle: Path) -> None:
     """Write every file of the bundle, its manifest last."""
     bundle.mkdir()
-    shutil.copyfile(quantized / MODEL, bundle / MODEL)
+    model = model_of(quantized)
+    if model.is_dir():
+        shutil.copytree(model, bundle / model.name)
+    else:
+        shutil.copyfile(model, bundle / model.name)
     shutil.copyfile(tokenizer, bundle / TOKENIZER)
     for path in extras:
         shutil.copyfile(path, bundle / path.name)
@@ -108,7 +119,7 @@ def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out:
     extras = sorted((quantized / EXTRAS).glob("*"))
     facts = Facts(
         params=params,
-        settings=settings_of(model / "model", extras, params),
+        settings=settings_of(model / "model", model_of(quantized).name, extras, params),
         base=base_facts(model),
         primary=task.primary,
         large=read_metrics(evaluated),
@@ -127,7 +138,7 @@ def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out:
         "bundle_sha256": digest,
     }
     write_json(out / "registration.json", registration)
-    size = sum(path.stat().st_size for path in bundle.iterdir())
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     return Outcome(
         summary=f"{params.package.name}: {size / 1e6:.1f} MB, answers {len(examples)} test rows as it was evaluated",
         metrics={"bytes": size, "checked_examples": len(examples)},

@@ -1,9 +1,9 @@
-"""Export the model to ONNX, fuse it, quantise it to int8, and refuse what is not the same model any more.
+"""Export the model, quantise it to int8, and refuse what is not the same model any more.
 
 in    validated/*.parquet            one Example per row
       model/model/                   Transformers layout
       evaluated/predictions.parquet  what the float model said
-out   model.onnx                     the quantised model
+out   model.onnx, or model/          the quantised model, as its quantizer makes it
       predictions.parquet            the same columns, of the quantised model
       extras/                        what an answer needs beside the model, such as an index; often nothing
       report.md                      each check: observed, limit, passed or refused
@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from serving.ordered import ordered_map
 from serving.reading import Reader
-from serving.runtime import Runtime
+from serving.runtime import Runtime, usable_cores
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.latency import latencies
 from stages.quantize.parity import compare, parity_checks
-from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Quantized, Quantizer
+from stages.quantizers import Quantized, Quantizer, Trained
 from stages.shared import plugins
 from stages.shared.answering import decode, read_settings, run_of, write_extras
 from stages.shared.answers import Answers, by_example, read_answers, write_answers
@@ -56,19 +57,14 @@ def check_tokens(runtime: Runtime, examples: Sequence[Example], items: Sequence[
 
 
 def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Output]:
-    """What an ONNX model gives for each item, each row by itself, as in production."""
-    given = runtime.run_all((row for item in items for row in item.rows), AT_A_TIME)
-    found: list[Output] = []
-    for item in items:
-        rows = [next(given) for _ in item.rows]
-        found.append(task.kept(rows if len(rows) > 1 else rows[0], item))
-    return found
+    """What the quantised model gives for each item, each row by itself, as in production."""
+    return list(ordered_map(lambda item: task.answered(runtime, item), items, usable_cores(), AT_A_TIME))
 
 
 def answer_all(
     runtime: Runtime, task: Task, splits: Splits, reader: Reader, settings: Settings
 ) -> tuple[Answers, Check, Settings]:
-    """What an ONNX model says of each test example, whether it saw the right tokens, and what the task gathered."""
+    """What the quantised model says of each test example, whether it saw the right tokens, what the task gathered."""
     test, rows = splits["test"], [row for split in SPLITS for row in splits[split]]
     gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some, task)))
     items = task.items(reader, test)
@@ -88,13 +84,17 @@ def float_answers(evaluated: Path, examples: Sequence[Example]) -> Answers:
 
 
 def make_small(task: Task, folder: Path, scratch: Path, out: Path, params: Params) -> Quantized:
-    """Run the quantizer in `scratch`, where float.onnx stays, and move the quantised model into `out`."""
-    method = params.quantize.method
-    quantizer = cast(Quantizer, plugins.load("quantizers", method.name))
+    """Run the quantizer in `scratch`, where the float model stays, and move the quantised one into `out`."""
+    quantizer = cast(Quantizer, plugins.load("quantizers", params.quantize.method.name))
     model = load_model(task, folder, params.task, len(tokenizer_of(folder)))
-    found = quantizer.quantize(model, scratch, read_settings(folder)["max_tokens"], method)
-    shutil.move(scratch / SMALL_MODEL, out / SMALL_MODEL)
+    found = quantizer.quantize(Trained(model, folder, read_settings(folder)), scratch, params.quantize.method)
+    shutil.move(scratch / found.small, out / found.small)
     return found
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files of a folder."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 def figures_of(small: Answers, examples: Sequence[Example], task: Task, params: Params) -> Metrics:
@@ -119,16 +119,14 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
     splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
     test, folder = splits["test"], model / "model"
     before = float_answers(evaluated, test)
+    plugins.load("quantizers", params.quantize.method.name).check(task)
     settings = read_settings(folder)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        float_file = Path(scratch) / FLOAT_MODEL
-        found = make_small(task, folder, float_file.parent, out, params)
-        runtimes = {
-            name: Runtime(file, folder / "tokenizer.json", settings)
-            for name, file in (("float", float_file), ("int8", out / SMALL_MODEL))
-        }
+        found = make_small(task, folder, Path(scratch), out, params)
+        files = {"float": Path(scratch) / found.large, "int8": out / found.small}
+        runtimes = {name: Runtime(file, folder / "tokenizer.json", settings) for name, file in files.items()}
         timings = latencies(runtimes, [asked_of(task, row) for row in test[: params.quantize.latency_texts]])
-        ratio = (out / SMALL_MODEL).stat().st_size / float_file.stat().st_size
+        ratio = size_of(files["int8"]) / size_of(files["float"])
     reader = reader_of(tokenizer_of(folder), settings)
     after, tokens, gathered = answer_all(runtimes["int8"], task, splits, reader, settings)
     parity = compare(before, after, test, task)
@@ -138,7 +136,7 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
         tokens,
         *parity_checks(parity, task.primary, params.quantize.limits),
     ]
-    sizes = {"bytes": float((out / SMALL_MODEL).stat().st_size), "size_ratio": ratio}
+    sizes = {"bytes": float(size_of(files["int8"])), "size_ratio": ratio}
     metrics = figures_of(after, test, task, params) | parity.metrics() | sizes
     write_answers(out / "predictions.parquet", after)
     write_extras(out, gathered)

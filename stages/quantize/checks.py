@@ -42,8 +42,8 @@ def check_count(count: Count) -> Check:
 
 
 def check_difference(found: Quantized, limit: float) -> Check:
-    """Whether the float ONNX model is still the torch model."""
-    name = f"largest difference of a logit, float ONNX to torch, {found.shapes} shapes"
+    """Whether the exported float model is still the torch model."""
+    name = f"largest difference of a logit, float model to torch, {found.shapes} shapes"
     return Check.at_most(name, found.max_logit_difference, limit)
 
 

@@ -1,7 +1,8 @@
 """How a model is made small. A quantizer is a file of this folder that has:
 
-    class Params(Choice)                               its options in params.yaml
-    def quantize(model, out, max_tokens, params)       writes float.onnx and model.onnx, gives what it checked
+    class Params(Choice)                     its options in params.yaml
+    def check(task)                          raises ParamsError when it is not for the task
+    def quantize(trained, out, params)       writes the float and the small model, gives what it checked
 
 Every stage reads the chosen file for its Params: what is heavy is imported where it is used.
 """
@@ -15,7 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-FLOAT_MODEL, SMALL_MODEL = "float.onnx", "model.onnx"
+
+@dataclass(frozen=True)
+class Trained:
+    """What is made small.
+
+    Attributes:
+        model: on the CPU.
+        folder: where it lies in Transformers layout, with its tokenizer.
+        settings: how it reads and answers, as training left them.
+    """
+
+    model: PreTrainedModel
+    folder: Path
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,13 +43,17 @@ class Count:
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a quantizer found out about what it wrote.
+    """What a quantizer wrote, and what it found out about it.
 
     Attributes:
-        counts: of fused and quantised nodes.
-        max_logit_difference: the largest difference of a logit between float.onnx and torch.
+        large, small: the names of the files or folders of the float and of the quantised model.
+        counts: of fused and quantised nodes, or of quantised matrices.
+        max_logit_difference: the largest difference of a logit, or of its log probability, from torch to the float one.
         shapes: how many shapes (batch, tokens, with padding) that was measured on.
     """
+
+    large: str
+    small: str
 
     max_logit_difference: float
     shapes: int
@@ -45,17 +63,16 @@ class Quantized:
 class Quantizer(Protocol):
     """What a file of this folder provides."""
 
-    def quantize(self, model: PreTrainedModel, out: Path, max_tokens: int, params: Any) -> Quantized:
-        """Export, fuse and quantise a model.
+    def check(self, task: Any) -> None:
+        """Raise ParamsError when it is not for models as the task has them, before anything runs."""
+        ...
 
-        Writes `float.onnx` (fused, not quantised) and `model.onnx` (quantised) into `out`: inputs among input_ids,
-        attention_mask and token_type_ids, int64 (batch, tokens), both axes dynamic; one output, the logits.
+    def quantize(self, trained: Trained, out: Path, params: Any) -> Quantized:
+        """Export and quantise a model, in a form that `serving.runtime` opens.
 
-        Args:
-            model: the trained model, on the CPU.
-            out: an empty folder.
-            max_tokens: the most tokens that the model will be given.
-            params: the quantizer's own Params.
+        Writes the float model, not quantised, and the quantised one into `out`, an empty folder. An ONNX model has
+        inputs among input_ids, attention_mask and token_type_ids, int64 (batch, tokens), both axes dynamic, and one
+        output, the logits.
 
         Raises:
             MachineError: the model cannot be exported.

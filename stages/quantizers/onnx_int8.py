@@ -6,15 +6,17 @@ Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Count, Quantized
+from stages.quantizers import Count, Quantized, Trained
+from stages.shared.errors import ParamsError
 from stages.shared.sections import Choice
 
 if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
+FLOAT_MODEL, SMALL_MODEL = "float.onnx", "model.onnx"
 Expected = dict[str, int | None]
 PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else the quantiser asks for the fusion that was just done
 
@@ -98,7 +100,16 @@ def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
     return graph
 
 
-def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params) -> Quantized:
+def check(task: Any) -> None:
+    """Raise ParamsError where the task writes text."""
+    if "writes" in task.settings():
+        raise ParamsError(
+            "quantize.method: onnx_int8: it is for models that answer in one pass, and those of the task "
+            f"'{task.settings()['task']}' write text. Set quantize.method to {{name: ctranslate2_int8}}."
+        )
+
+
+def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     """Export, fuse and quantise a model; see the contract."""
     import onnx
     import torch
@@ -107,6 +118,7 @@ def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params)
     from stages.quantizers._fusion import expected_fusions
     from stages.shared.headed import Headed
 
+    model, max_tokens = trained.model, trained.settings["max_tokens"]
     head = model.description["head"] if isinstance(model, Headed) else None
     expected = expected_fusions(model.config, head)
     model.train(False)
@@ -115,6 +127,8 @@ def quantize(model: PreTrainedModel, out: Path, max_tokens: int, params: Params)
     small = _quantize(fused, out / SMALL_MODEL, params)
     dense_layers = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
     return Quantized(
+        large=FLOAT_MODEL,
+        small=SMALL_MODEL,
         max_logit_difference=largest_difference(model, out / FLOAT_MODEL, max_tokens),
         shapes=len(shapes(max_tokens)),
         counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, dense_layers, expected)],

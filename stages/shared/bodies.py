@@ -57,6 +57,25 @@ def load_base(kind: Any, folder: Path, words: int, **options: Any) -> PreTrained
     return _read(kind, folder, words, options)[0]
 
 
+def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
+    """A language model from a folder; what says words may be new, as on an encoder that was made for sentences.
+
+    Args:
+        kind: such as `AutoModelForSeq2SeqLM`.
+        folder, words: as of `load_base`.
+
+    Raises:
+        ParamsError: the architecture is of another kind.
+    """
+    try:
+        return load_base(kind, folder, words)
+    except ValueError:  # transformers has no such class for the architecture
+        name = kind.__name__.removeprefix("AutoModelFor")
+        raise ParamsError(
+            f"pretrain.base: its architecture is not one of {name} that the task needs. Choose another base."
+        ) from None
+
+
 def load_body(body: Body, folder: Path, words: int) -> PreTrainedModel:
     """A body from a folder; an encoder without the pooling layer that no head of ours reads.
 

@@ -51,6 +51,16 @@ class Item:
         return max(len(row.ids) for row in self.rows)
 
 
+@dataclass(frozen=True, eq=False)
+class TargetItem(Item):
+    """A source that is read, and the tokens of the target that is to be written for it, as `expected`."""
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the longer of both."""
+        return max(len(self.rows[0].ids), len(self.expected))
+
+
 Output: TypeAlias = "np.ndarray | list[np.ndarray]"
 """What a model gives for an item. Of several parts the first is for what is asked, the rest for what goes with it."""
 

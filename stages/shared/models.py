@@ -5,13 +5,16 @@ from typing import Any
 
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from stages.shared.bodies import has_token_types, load_base
+from stages.shared.bodies import has_token_types, load_base, load_language_model
 from stages.shared.headed import DESCRIPTION, comparing, read_headed, sentence_encoder, with_custom_head
 
 USUAL = {
@@ -19,6 +22,7 @@ USUAL = {
     "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
     "token": AutoModelForTokenClassification,
 }
+WRITING = {"seq2seq": AutoModelForSeq2SeqLM, "causal_lm": AutoModelForCausalLM, "masked_lm": AutoModelForMaskedLM}
 
 
 def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedModel:
@@ -36,6 +40,8 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
     """
     if (folder / DESCRIPTION).is_file():
         return read_headed(folder, words, task, params)
+    if task.head in WRITING:
+        return load_language_model(WRITING[task.head], folder, words)
     if task.head == "sentence":
         return sentence_encoder(folder, words)
     if params.head is not None:

@@ -141,11 +141,12 @@ class Evaluate(Section):
     bootstrap_samples: int = Field(ge=100)
     worst_errors: int = Field(ge=0)
     show_texts: bool
+    samples: int = Field(ge=0)
 
 
 class ParityLimits(Section):
     min_agreement: Fraction
-    max_primary_drop: Fraction
+    max_primary_drop: float = Field(ge=0)  # in its own unit: BLEU goes to 100
     max_class_drop: Fraction
     max_logit_difference: float = Field(gt=0)
 

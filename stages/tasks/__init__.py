@@ -22,7 +22,9 @@ from stages.shared.outcome import Metrics
 
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
+    from transformers import PreTrainedTokenizerBase
 
+    from serving.runtime import Runtime
     from stages.shared.items import Item, Output
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
@@ -148,12 +150,33 @@ class Task(Protocol):
         """A training item as it is learnt from this time, such as with other words masked; mostly as it is."""
         ...
 
+    def question(self, example: Example) -> tuple[str, ...]:
+        """The texts of an example that a server is given: mostly those that are asked, as they are."""
+        ...
+
     def batch(self, items: Sequence[Item], padding: int) -> Batch:
         """One padded batch of items: what the model reads, and "expected"."""
         ...
 
     def kept(self, output: Output, item: Item) -> Output:
         """What is kept of the model's output for an item: all of it, or what answers and metrics need."""
+        ...
+
+    def answered(self, runtime: Runtime, item: Item) -> Output:
+        """The same, of a model in production, each row by itself."""
+        ...
+
+    def base_settings(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """Settings that hang on the base's tokenizer, such as the token that ends a text; mostly none.
+
+        Raises:
+            ParamsError: the tokenizer lacks what the task needs.
+        """
+        ...
+
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """How many tokens the model reads at once of each of what is shown; the last is of all that follow, too."""
         ...
 
     def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
@@ -212,6 +235,10 @@ class Task(Protocol):
         """
         ...
 
+    def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
+        """The examples as the classical method is given them: mostly as they are, or with their tokens."""
+        ...
+
     def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:
         """What the classical method for the task answers on splits["test"], and what it is, in words.
 
@@ -236,4 +263,4 @@ def texts_of(task: Task, example: Example) -> tuple[str, ...]:
 
 def asked_of(task: Task, example: Example) -> tuple[str, ...]:
     """Those texts of an example that a server is given."""
-    return tuple(example[name] for name in task.asked)
+    return task.question(example)

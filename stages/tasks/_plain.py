@@ -12,6 +12,9 @@ from stages.shared.examples import Example
 from stages.tasks import Batch, Move, Prediction, Run, Span
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from serving.runtime import Runtime
     from stages.shared.items import Item, Output
 
 _PROTECTED = """
@@ -28,6 +31,7 @@ class PlainTexts:
     """The parts of a task whose examples are texts without spans."""
 
     texts: tuple[str, ...]
+    reading: dict[str, Any]
     marks: list[str] = []  # noqa: RUF012  # never changed
 
     @property
@@ -71,6 +75,14 @@ class PlainTexts:
         """The same."""
         return self.items(reader, examples)
 
+    def question(self, example: Example) -> tuple[str, ...]:
+        """The texts that are asked."""
+        return tuple(example[name] for name in self.asked)
+
+    def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
+        """The examples as they are."""
+        return examples
+
     def renewed(self, item: Item, random: np.random.Generator) -> Item:
         """The item as it is."""
         return item
@@ -84,6 +96,20 @@ class PlainTexts:
     def kept(self, output: Output, item: Item) -> Output:
         """All of it."""
         return output
+
+    def answered(self, runtime: Runtime, item: Item) -> Output:
+        """What the model says of the rows of the item."""
+        rows = [runtime.run(row) for row in item.rows]
+        return self.kept(rows if len(rows) > 1 else rows[0], item)
+
+    def base_settings(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """The tokens of a window."""
+        return (int(self.reading["max_tokens"]),)
 
     def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
         """What the loss expects of each window; every task that learns says it."""

@@ -44,7 +44,7 @@ def _make_tables(rows: pd.DataFrame, faults: dict[str, Mask], task: Task, params
     return {
         "rows": rows_table(rows, faults, params.validate_),
         "labels": labels,
-        "long_texts": long_texts_table(rows, task.declared, params.task.max_tokens),
+        "long_texts": long_texts_table(rows, task.declared, task.limits[0]),
         "figures": figures_table(rows, is_kept(faults), labels),
     }
 
@@ -84,6 +84,7 @@ def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task:
 def _write_findings(
     out: Path, rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], results: list[Result], params: Params
 ) -> list[Finding]:
+    limit = task_of(params.task).limits[0]
     findings = [finding_of(result) for result in results]
     rejected = list(rejections(rows, faults, params.validate_))
     kept = is_kept(faults)
@@ -91,8 +92,8 @@ def _write_findings(
         "all_rows": len(rows),
         "kept_rows": int(kept.sum()),
         "aside_rows": len(rejected),
-        "lengths": lengths(tables, params.validate_.characters.max, params.task.max_tokens),
-        "max_tokens": params.task.max_tokens,
+        "lengths": lengths(tables, params.validate_.characters.max, limit),
+        "max_tokens": limit,
         "has_tokens": rows["tokens"].notna().any(),
         "long_texts_are": LONG_TEXTS_ARE[params.task.long_texts],
         "percent": percent,
@@ -116,7 +117,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     started = time.monotonic()
     base = base_of(params)
     tokenizer = None if base is None else tokenizer_of(base.folder, task.marks)
-    rows = read_rows(ingested, task, tokenizer, params.task.max_tokens)
+    rows = read_rows(ingested, task, tokenizer)
     read = time.monotonic()
     add_duplicates(rows, wanted.near_duplicate_similarity)
     compared = time.monotonic()
@@ -124,7 +125,9 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    checks = [one for one in build_checks(params, task.declared) if tokenizer or one.name not in OF_TOKENS]
+    checks = [
+        one for one in build_checks(params, task.declared, task.limits[0]) if tokenizer or one.name not in OF_TOKENS
+    ]
     results = run_checks(tables, checks, out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):

@@ -273,11 +273,12 @@ def _class_checks(params: Validate, declared: list[str]) -> list[Check]:
     return checks
 
 
-def build_checks(params: Params, declared: list[str]) -> list[Check]:
+def build_checks(params: Params, declared: list[str], max_tokens: int) -> list[Check]:
     """Every check that the parameters ask for, but that of the columns, which comes before the rows can be read.
 
     Args:
         declared: the classes of the task, if it has any.
+        max_tokens: that it reads at once.
     """
     wanted = params.validate_
     limits = wanted.limits
@@ -290,7 +291,7 @@ def build_checks(params: Params, declared: list[str]) -> list[Check]:
         _conflict_check(wanted),
         *(_overlap_check("leak", limits.leak, "exact", *pair) for pair in PAIRS),
         *(_overlap_check("near_leak", limits.near_leak, "near", *pair) for pair in PAIRS),
-        *([_cut_check(wanted, params.task.max_tokens)] if is_cut(params.task.long_texts) else []),
+        *([_cut_check(wanted, max_tokens)] if is_cut(params.task.long_texts) else []),
         _unknown_tokens_check(wanted),
         *_language_checks(wanted),
         *(_rows_check(wanted, split) for split in SPLITS),

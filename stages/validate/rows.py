@@ -86,21 +86,26 @@ def count_tokens(
 
 
 def token_figures(
-    shown: Sequence[Sequence[tuple[str, ...]]], tokenizer: Tokenizer, max_tokens: int
+    shown: Sequence[Sequence[tuple[str, ...]]], tokenizer: Tokenizer, limits: Sequence[int]
 ) -> dict[str, npt.NDArray[np.int64]]:
     """The tokens of each example, given what the model reads of it: one text or pair of texts, or several.
 
+    Args:
+        limits: tokens that the model reads at once of the first, the second ... of several; the last is of those after.
+
     Returns:
-        tokens: of the longest that the model reads at once; all_tokens: of all together; tokens_beyond: those of
-        all_tokens that lie beyond `max_tokens` of their text; unknown_tokens: those that the tokenizer does not know.
+        tokens: of the longest that the model reads at once, as if the first limit were that of each; all_tokens: of all
+        together; tokens_beyond: those of all_tokens that lie beyond the limit of their text; unknown_tokens: those that
+        the tokenizer does not know.
     """
     flat = [texts for several in shown for texts in several]
     starts = np.cumsum([0, *(len(several) for several in shown)])[:-1]
     tokens, unknown = count_tokens(flat, tokenizer)
+    own = np.array([limits[min(number, len(limits) - 1)] for several in shown for number in range(len(several))])
     return {
-        "tokens": np.maximum.reduceat(tokens, starts),
+        "tokens": np.maximum.reduceat(tokens + limits[0] - own, starts),
         "all_tokens": np.add.reduceat(tokens, starts),
-        "tokens_beyond": np.add.reduceat(np.maximum(tokens - max_tokens, 0), starts),
+        "tokens_beyond": np.add.reduceat(np.maximum(tokens - own, 0), starts),
         "unknown_tokens": np.add.reduceat(unknown, starts),
     }
 
@@ -125,9 +130,7 @@ def _judge(task: Task, example: Example) -> _Judged:
     return _Judged(None, task.answer(example), tuple(sorted(set(task.classes(example)))), task.shown(example))
 
 
-def _figures(
-    split: str, examples: list[Example], task: Task, tokenizer: Tokenizer | None, max_tokens: int
-) -> pd.DataFrame:
+def _figures(split: str, examples: list[Example], task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     texts = [texts_of(task, example) for example in examples]
     keys = [[matching_key(text) for text in several] for several in texts]
     lengths = [[len(text) for text in several] for several in texts]
@@ -146,13 +149,13 @@ def _figures(
         **(
             {name: [None] * len(examples) for name in _OF_TOKENS}
             if tokenizer is None
-            else token_figures([one.shown for one in judged], tokenizer, max_tokens)
+            else token_figures([one.shown for one in judged], tokenizer, task.limits)
         ),
     }
     return pd.DataFrame(columns).astype(_COLUMNS)
 
 
-def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer | None, max_tokens: int) -> pd.DataFrame:
+def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer | None) -> pd.DataFrame:
     """The figures of every example of every split, in the order of the files.
 
     Columns: split, id, source, parent; key (what equal texts share, null when a text is empty); answer; answer_fault
@@ -160,9 +163,7 @@ def read_rows(ingested: Path, task: Task, tokenizer: Tokenizer | None, max_token
     `token_figures`, null where there is no tokenizer yet.
     """
     frames = [
-        _figures(split, examples, task, tokenizer, max_tokens)
-        for split in SPLITS
-        for examples in batches_of(ingested, split)
+        _figures(split, examples, task, tokenizer) for split in SPLITS for examples in batches_of(ingested, split)
     ]
     empty = pd.DataFrame({name: [] for name in _COLUMNS}).astype(_COLUMNS)
     return pd.concat(frames or [empty], ignore_index=True)

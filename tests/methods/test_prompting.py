@@ -14,7 +14,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 from stages.methods import Start, prompting
 from stages.methods._label_words import label_word_ids
 from stages.methods._template import Template, template_faults
-from stages.quantizers import FLOAT_MODEL, onnx_int8
+from stages.quantizers import Trained, onnx_int8
+from stages.quantizers.onnx_int8 import FLOAT_MODEL
 from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
@@ -105,7 +106,7 @@ def test_a_prompted_model_is_saved_read_exported_and_the_same(
     np.testing.assert_array_equal(outputs(start, params, read, TEXTS), said)
 
     quantizer = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
-    found = onnx_int8.quantize(read, tmp_path, 100, quantizer)
+    found = onnx_int8.quantize(Trained(read, tmp_path, {"max_tokens": 100}), tmp_path, quantizer)
     assert found.max_logit_difference < 1e-5
     assert all(count.expected in (None, count.observed) for count in found.counts), found.counts
     settings = start.task.settings() | prompting.settings(start, params)

@@ -20,8 +20,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages.quantizers import FLOAT_MODEL, SMALL_MODEL, Quantized, _export, onnx_int8
+from stages.quantizers import Quantized, Trained, _export, onnx_int8
 from stages.quantizers._fusion import expected_fusions
+from stages.quantizers.onnx_int8 import FLOAT_MODEL, SMALL_MODEL
 from stages.shared.errors import MachineError
 
 SHAPE = {
@@ -35,6 +36,10 @@ SHAPE = {
 }
 MAX_TOKENS = 40
 PARAMS = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
+
+
+def trained(model: PreTrainedModel) -> Trained:
+    return Trained(model, Path("nowhere"), {"max_tokens": MAX_TOKENS})
 
 
 def bert() -> PreTrainedModel:
@@ -74,7 +79,7 @@ def observed(found: Quantized) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Quantized]:
     out = tmp_path_factory.mktemp("bert")
-    return out, onnx_int8.quantize(bert(), out, MAX_TOKENS, PARAMS)
+    return out, onnx_int8.quantize(trained(bert()), out, PARAMS)
 
 
 def test_a_bert_is_fused_and_quantised_whole(written: tuple[Path, Quantized]) -> None:
@@ -93,14 +98,14 @@ def test_a_bert_is_fused_and_quantised_whole(written: tuple[Path, Quantized]) ->
 
 @pytest.mark.parametrize("make", [distilbert, roberta])
 def test_other_known_architectures_are_as_their_shape_asks(make: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
-    found = onnx_int8.quantize(make(), tmp_path, MAX_TOKENS, PARAMS)
+    found = onnx_int8.quantize(trained(make()), tmp_path, PARAMS)
     assert all(count.observed == count.expected for count in found.counts), found.counts
     assert observed(found)["fused Attention"] == 2
     assert found.max_logit_difference < 1e-5
 
 
 def test_an_unknown_architecture_is_quantised_and_claims_no_fusion(tmp_path: Path) -> None:
-    found = onnx_int8.quantize(modernbert(), tmp_path, MAX_TOKENS, PARAMS)
+    found = onnx_int8.quantize(trained(modernbert()), tmp_path, PARAMS)
     assert [count.expected for count in found.counts if count.name.startswith("fused")] == [None] * 4
     assert observed(found)["int8 matrix product"] > 0
     assert found.max_logit_difference < 1e-5
@@ -139,7 +144,7 @@ def test_a_fusion_that_did_not_happen_is_seen() -> None:
 
 
 def test_the_files_are_the_same_each_time_and_name_no_path(written: tuple[Path, Quantized], tmp_path: Path) -> None:
-    onnx_int8.quantize(bert(), tmp_path, MAX_TOKENS, PARAMS)
+    onnx_int8.quantize(trained(bert()), tmp_path, PARAMS)
     content = (tmp_path / SMALL_MODEL).read_bytes()
     assert content == (written[0] / SMALL_MODEL).read_bytes()
     assert not [word for word in (b".py", b"site-packages", b"/home", b"/tmp", b"File ") if word in content]

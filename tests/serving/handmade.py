@@ -57,7 +57,7 @@ def write_bundle(
             np.save(folder / names[-1], value)
         else:
             write_json(folder / names[-1], value)
-    given = {"format": FORMAT, "task": "by hand", "extras": names, **settings(99), **answering}
+    given = {"format": FORMAT, "task": "by hand", "model": "model.onnx", "extras": names, **settings(99), **answering}
     write_json(folder / "settings.json", given)
     write_manifest(folder)
     return folder

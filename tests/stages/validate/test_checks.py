@@ -59,7 +59,7 @@ def test_an_expectation_that_cannot_run_is_an_error_and_never_passes() -> None:
 
 def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., Params]) -> None:
     params = make_params()
-    names = {check.name for check in build_checks(params, ["a", "b"])}
+    names = {check.name for check in build_checks(params, ["a", "b"], 128)}
     asked = set(type(params.validate_.limits).model_fields) | set(type(params.validate_).model_fields)
     assert asked - {"limits", "characters", "near_duplicate_similarity"} <= names
 
@@ -76,8 +76,8 @@ def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., 
 def test_what_cannot_be_at_fault_is_not_checked(
     values: dict[str, Any], declared: list[str], missing: set[str], make_params: Callable[..., Params]
 ) -> None:
-    every = {check.name for check in build_checks(make_params(), ["a", "b"])}
-    assert every - {check.name for check in build_checks(make_params(values), declared)} == missing
+    every = {check.name for check in build_checks(make_params(), ["a", "b"], 128)}
+    assert every - {check.name for check in build_checks(make_params(values), declared, 128)} == missing
 
 
 def result(value: float | None = None, **other: Any) -> Result:

@@ -37,7 +37,7 @@ def test_a_mark_is_one_token(tiny_base: Path) -> None:
 
 
 def test_of_several_that_are_read_apart_the_longest_counts(tokenizer: PreTrainedTokenizerBase) -> None:
-    figures = token_figures([[("the",), ("the the ☃ the",)], [("the",)]], tokenizer, max_tokens=4)
+    figures = token_figures([[("the",), ("the the ☃ the",)], [("the",)]], tokenizer, [4])
     assert {name: values.tolist() for name, values in figures.items()} == {
         "tokens": [6, 3],
         "all_tokens": [9, 3],
@@ -54,7 +54,7 @@ def test_a_row_holds_what_the_task_says_and_one_at_fault_its_fault_alone(
     bad = entity_row("train", 1, "Anna went to Rome.", ("Rome", "CITY"))
     none = entity_row("train", 2, "Nobody went.")
     ingested = write_splits(tmp_path / "in", {"train": [good, bad, none], "validation": [], "test": []}, task.columns)
-    rows = read_rows(ingested, task, tokenizer, 128)
+    rows = read_rows(ingested, task, tokenizer)
     assert rows["classes"].tolist() == [("LOC", "PER"), (), ()]
     assert rows["answer"].tolist() == ['[[0, 4, "PER"], [13, 17, "LOC"]]', "", "[]"]
     assert rows["answer_fault"].isna().tolist() == [True, False, True]
