@@ -11,7 +11,7 @@ from stages.tasks import Task
 
 def _is_long(shown: Sequence[tuple[str, ...]], limits: Sequence[int], tokenizer: Tokenizer) -> bool:
     """Whether a text or pair has more tokens than the model reads at once; the last limit is of all that follow."""
-    counts = [len(tokenizer.encode(texts[0], *texts[1:]).ids) for texts in shown]
+    counts = [len(tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None).ids) for texts in shown]
     return any(count > limits[min(place, len(limits) - 1)] for place, count in enumerate(counts))
 
 
