@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -24,9 +25,8 @@ from stages.shared.bodies import read_language_model
 from stages.shared.corpus import Corpus, Framing
 from stages.shared.errors import ParamsError
 from stages.shared.fitting import make_repeatable
-from stages.shared.items import Item
+from stages.shared.items import IGNORED, Item
 from stages.shared.packing import (
-    IGNORED,
     LanguageItem,
     language_batch,
     next_token_count,
@@ -76,7 +76,7 @@ class PackedRows:
         starts = self.corpus.starts
         first, last = np.searchsorted(starts, [start, end], side="right")
         cuts = [start, *(cut for cut in starts[first:last].tolist() if start < cut < end), end]
-        return packed_item(position, [self.corpus.ids(*pair) for pair in zip(cuts[:-1], cuts[1:], strict=True)])
+        return packed_item(position, [self.corpus.ids(*pair) for pair in pairwise(cuts)])
 
 
 @dataclass(frozen=True)
