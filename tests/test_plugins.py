@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 
 FOUND = {
     "methods": ["full", "prompting"],
-    "objectives": ["none"],
+    "objectives": ["causal_lm", "masked_lm", "none"],
     "quantizers": ["onnx_int8"],
     "sources": ["file", "folder", "hub", "sql"],
     "tasks": ["classification", "images", "ner", "pairs", "qa", "relations", "retrieval"],

@@ -65,8 +65,8 @@ def load_base(kind: Any, folder: Path, words: int, **options: Any) -> PreTrained
     return _read(kind, folder, words, options)[0]
 
 
-def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
-    """A language model from a folder; what says words may be new, as on an encoder that was made for sentences.
+def read_language_model(kind: Any, folder: Path, words: int) -> tuple[PreTrainedModel, set[str]]:
+    """A language model from a folder, and the names of the weights that the folder lacks: those are new.
 
     Args:
         kind: such as `AutoModelForSeq2SeqLM`.
@@ -76,12 +76,17 @@ def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
         ParamsError: the architecture is of another kind.
     """
     try:
-        return load_base(kind, folder, words)
+        return _read(kind, folder, words, {})
     except ValueError:  # transformers has no such class for the architecture
         name = kind.__name__.removeprefix("AutoModelFor")
         raise ParamsError(
             f"pretrain.base: its architecture is not one of {name} that the task needs. Choose another base."
         ) from None
+
+
+def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
+    """The same model; what says words may be new, as on an encoder that was made for sentences."""
+    return read_language_model(kind, folder, words)[0]
 
 
 def load_body(body: Body, folder: Path, words: int) -> PreTrainedModel:

@@ -69,8 +69,9 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     method = cast(Method, plugins.load("methods", params.train.method.name))
     settings = task.settings() | task.base_settings(tokenizer) | method.settings(start, params.train.method)
     data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
-    if pinned.is_new:
-        refuse_cut([*data.train_rows, *data.validation_rows], task, data.reader, params.validate_.max_cut_share)
+    if pinned.is_new and params.task.long_texts != "windows":
+        rows = [*data.train_rows, *data.validation_rows]
+        refuse_cut(rows, task, data.reader.tokenizer, params.validate_.max_cut_share)
     model = method.prepare(start, params.train.method)
     history = History()
     try:

@@ -50,6 +50,17 @@ class Data:
         random = np.random.default_rng([*seed])
         return self.task.batch([self.task.renewed(self.train[i], random) for i in positions], self.padding)
 
+    @property
+    def lengths(self) -> list[int]:
+        """The tokens of each training item."""
+        return [item.tokens for item in self.train]
+
+    def measured(
+        self, model: PreTrainedModel, weights: torch.Tensor | None, batch_size: int
+    ) -> tuple[float, Metrics, dict[str, Any]]:
+        """The loss and the metrics on the validation split, and the settings that are decided on there."""
+        return measure(model, self, weights, batch_size)
+
 
 def measure(
     model: PreTrainedModel, data: Data, weights: torch.Tensor | None, batch_size: int
