@@ -22,7 +22,11 @@ from stages.tasks.seq2seq import Params, open_task
 from tests.writing_models import write_base
 
 NOUNS, VERBS = ["house", "dog", "cat", "tree", "car", "lamp"], ["sees", "runs", "sleeps"]
-PAIRS = [(f"the {noun} {verb}", f"{verb} {noun} das da") for noun in NOUNS for verb in VERBS]
+PAIRS = [
+    (f"the {noun}{' now' * place} {verb}", f"{verb} {noun} das da")
+    for place, noun in enumerate(NOUNS)
+    for verb in VERBS
+]
 ROWS = [{"id": str(place), "text": text, "target": target} for place, (text, target) in enumerate(PAIRS)]
 
 
