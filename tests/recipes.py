@@ -16,7 +16,7 @@ from stages.shared.params import Params, load_params
 from stages.shared.pipeline import read_stages
 from stages.tasks import asked_of, task_of
 from tests.conftest import ROOT, set_values
-from tests.tiny import tiny_convnext, write_tiny_base
+from tests.tiny import write_tiny_base
 
 RECIPES = ROOT / "recipes"
 SMALL: dict[str, Any] = {  # a random model has hardly an opinion, so that int8 may well turn it
@@ -25,14 +25,33 @@ SMALL: dict[str, Any] = {  # a random model has hardly an opinion, so that int8 
     "augment.back_translation.copies": 0,
     "validate.language.expected": None,
     "validate.max_unknown_token_share": 1.0,
+    "validate.max_cut_share": 1.0,
     "train.epochs": 1,
     "train.learning_rate": 1.0e-3,
     "train.threads": 1,
     "evaluate.bootstrap_samples": 100,
     "quantize.latency_texts": 2,
     "quantize.limits.min_agreement": 0.0,
-    "quantize.limits.max_primary_drop": 1.0,
+    "quantize.limits.max_primary_drop": 100.0,
     "quantize.limits.max_class_drop": 1.0,
+}
+SMALLER = {  # options of a model that is made from scratch
+    **dict.fromkeys(("d_model", "n_embd"), 32),
+    **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 64),
+    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads", "n_head"), 2),
+}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name: recipe, and what of it is different
+    "generation_texts": (
+        "generation",
+        {
+            "task.rows": "texts",
+            "task.long_texts": "windows",
+            "task.pack": True,
+            "ingest.source.path": "data/sample/summaries.jsonl",
+            "ingest.source.columns": {"text": "text"},
+            "validate.min_rows": {"train": 50, "validation": 10, "test": 10},
+        },
+    )
 }
 
 
@@ -59,7 +78,7 @@ class Ran:
             "ingest": ", ".join(task.columns),
             "validate": f"{len(task.declared)} classes" if task.declared else "rows",
             "augment": ", ".join(ways),
-            "pretrain": "base",
+            "pretrain": "from scratch" if self.params.pretrain.base is None else "base",
             "train": task.head,
             "evaluate": f"`{task.primary}`",
             "quantize": "int8",
@@ -69,26 +88,30 @@ class Ran:
         return [self.params.task.name, *did.values()]
 
 
-def small_params(name: str, base: Path, folder: Path, values: dict[str, Any] | None = None) -> Params:
-    """A recipe with a tiny base and two updates; `values` are other dotted keys to replace."""
-    yaml = YAML()
-    raw = yaml.load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
-    source = str(ROOT / raw["ingest"]["source"]["path"])
-    set_values(raw, SMALL | {"pretrain.base": str(base), "ingest.source.path": source} | (values or {}))
-    file = folder / "params.yaml"
-    yaml.dump(raw, file)
-    return load_params(file)
+def _raw(name: str) -> dict[str, Any]:
+    """The parameters of a recipe or a variant, as they are in the file."""
+    recipe, different = VARIANTS.get(name, (name, {}))
+    raw: dict[str, Any] = YAML().load((RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8"))
+    set_values(raw, different)
+    return raw
 
 
-def base_of(name: str, folder: Path) -> Path:
-    """A tiny base: its tokenizer was trained on the recipe's own sample, or it reads pictures."""
-    raw = YAML(typ="safe").load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+def small_params(name: str, folder: Path) -> Params:
+    """A recipe or variant with a tiny base in `folder`, or one that is tiny when it is made, and two updates."""
+    raw = _raw(name)
     source = ROOT / raw["ingest"]["source"]["path"]
-    if source.is_dir():  # of pictures
-        tiny_convnext().save_pretrained(folder / "base")
+    set_values(raw, SMALL | {"ingest.source.path": str(source)})
+    if raw["pretrain"]["base"] is None:
+        scratch = raw["pretrain"]["from_scratch"]
+        if scratch["tokenizer"] is not None:
+            scratch["tokenizer"]["vocabulary"] = 600
+        scratch["model"] = {option: SMALLER.get(option, value) for option, value in scratch["model"].items()}
     else:
         write_tiny_base(folder / "base", source.read_text(encoding="utf-8").splitlines())
-    return folder / "base"
+        raw["pretrain"]["base"] = str(folder / "base")
+    file = folder / "params.yaml"
+    YAML().dump(raw, file)
+    return load_params(file)
 
 
 def two_updates(params: Params, rows: int) -> Params:
@@ -98,7 +121,7 @@ def two_updates(params: Params, rows: int) -> Params:
 
 def run(name: str, folder: Path, stages: Callable[[str], bool]) -> Ran:
     """Run the stages of a recipe that `stages` allows, as dvc.yaml wires them."""
-    params = small_params(name, base_of(name, folder), folder)
+    params = small_params(name, folder)
     outcomes: dict[str, Outcome] = {}
     for stage in read_stages(ROOT / "dvc.yaml"):
         if not stages(stage.name):
