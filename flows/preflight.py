@@ -42,7 +42,21 @@ def _check_method(params: Params) -> None:
     check_method(task_of(params.task), params)
 
 
-CHECKS: tuple[Callable[[Params], None], ...] = (_check_source, _check_base, _check_text, _check_augment, _check_method)
+def _check_quantizer(params: Params) -> None:
+    from stages.shared import plugins
+    from stages.tasks import task_of
+
+    plugins.load("quantizers", params.quantize.method.name).check(task_of(params.task))
+
+
+CHECKS: tuple[Callable[[Params], None], ...] = (
+    _check_source,
+    _check_base,
+    _check_text,
+    _check_augment,
+    _check_method,
+    _check_quantizer,
+)
 
 
 def check_before_anything_runs() -> Params:

@@ -32,13 +32,15 @@ def spelt(ids: Sequence[int], settings: dict[str, Any]) -> str:
 def pieces(ids: Iterable[int], settings: dict[str, Any]) -> Iterator[str]:
     """What each token adds to the text, as soon as it is whole: a character may take several tokens."""
     so_far: list[int] = []
-    shown = ""
+    shown = text = ""
     for number in ids:
         so_far.append(number)
         text = spelt(so_far, settings)
         if text.startswith(shown) and not text.endswith("\ufffd") and text != shown:
             yield text[len(shown) :]
             shown = text
+    if text.startswith(shown) and text != shown:
+        yield text[len(shown) :]
 
 
 def answer(

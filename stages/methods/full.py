@@ -29,8 +29,11 @@ def settings(start: Start, params: Params) -> dict[str, Any]:
 
 
 def prepare(start: Start, params: Params) -> PreTrainedModel:
-    """The model with all its weights trainable."""
-    return start.load().requires_grad_(True)
+    """The model with its weights trainable, but for those that it computes and never saves, as Marian's positions."""
+    model = start.load().requires_grad_(True)
+    for name in model._keys_to_ignore_on_save or ():
+        model.get_parameter(name).requires_grad_(False)
+    return model
 
 
 def finish(model: PreTrainedModel) -> PreTrainedModel:

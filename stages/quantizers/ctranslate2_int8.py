@@ -36,8 +36,12 @@ def check(task: Any) -> None:
         )
 
 
-def _differences(trained: Trained, model: WritingModel) -> float:
-    """The largest difference of a log probability between torch and the float model, on random rows of tokens."""
+def _differences(trained: Trained, model: WritingModel, words: int) -> float:
+    """The largest difference of a log probability between torch and the float model, on random rows of tokens.
+
+    Args:
+        words: of the tokenizer; what the torch model has beyond them is not there any more.
+    """
     import torch
 
     from serving.reading import Window
@@ -46,21 +50,21 @@ def _differences(trained: Trained, model: WritingModel) -> float:
     random = np.random.default_rng(0)
     network, nothing = trained.model, np.empty(0)
     special = {*trained.settings["writes"]["ends"], *trained.settings["writes"]["never"]}
-    words = [word for word in range(network.config.vocab_size) if word not in special]
+    usable = [word for word in range(words) if word not in special]
     longest = min(trained.settings["max_tokens"], trained.settings["writes"]["max_new_tokens"])
     end = trained.settings["writes"]["ends"][0]
     largest = 0.0
     for length in sorted({min(length, longest) for length in LENGTHS}):
-        ids = random.choice(words, length)
+        ids = random.choice(usable, length)
         batch = {"input_ids": torch.from_numpy(ids)[None], "attention_mask": torch.ones(1, length, dtype=torch.int64)}
         if network.config.is_encoder_decoder:
-            target = random.choice(words, length)
+            target = random.choice(usable, length)
             batch["expected"] = torch.from_numpy(np.append(target, end))[None]
             found = model.target_log_probabilities(Window(ids.tolist(), [0] * length, *[nothing] * 3), target.tolist())
         else:
             found = model.log_probabilities(ids.tolist())
         with torch.inference_mode():
-            wanted = network(**inputs_of(batch, network)).logits[0].log_softmax(dim=-1)
+            wanted = network(**inputs_of(batch, network)).logits[0, :, :words].log_softmax(dim=-1)
         if network.config.is_encoder_decoder:
             wanted = wanted.gather(1, batch["expected"][0][:, None])[:, 0]
         largest = max(largest, float(np.abs(found - wanted.numpy()).max()))
@@ -89,7 +93,7 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     return Quantized(
         large=FLOAT_MODEL,
         small=SMALL_MODEL,
-        max_logit_difference=_differences(trained, whole),
+        max_logit_difference=_differences(trained, whole, tokenizer.get_vocab_size()),
         shapes=len(LENGTHS),
         counts=[Count("int8 matrices", int8_matrices(spec), matrices(spec))],
     )

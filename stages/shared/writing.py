@@ -38,13 +38,14 @@ def generation_config(model: PreTrainedModel, writes: Mapping[str, Any]) -> Gene
     return config
 
 
-def _asked(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
-    """What is asked of each item, padded at the start, so that all are continued at the same place."""
+def _asked(items: Sequence[Item], padding: int, at_start: bool) -> dict[str, torch.Tensor]:
+    """What is asked of each item, padded at the end; or at the start, so that all are continued at the same place."""
     width = max(len(item.rows[0].ids) for item in items)
     ids, mask = np.full((len(items), width), padding, np.int64), np.zeros((len(items), width), np.int64)
     for row, item in enumerate(items):
         asked = item.rows[0].ids
-        ids[row, width - len(asked) :], mask[row, width - len(asked) :] = asked, 1
+        place = slice(width - len(asked), width) if at_start else slice(len(asked))
+        ids[row, place], mask[row, place] = asked, 1
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
 
@@ -77,7 +78,8 @@ def write(
     lengths = [len(item.rows[0].ids) for item in items]
     with torch.inference_mode(), Progress("write", len(items)) as progress:
         for positions in sorted_batches(lengths, way.batch_size):
-            given = {name: t.to(model.device) for name, t in _asked([items[p] for p in positions], way.padding).items()}
+            given = _asked([items[place] for place in positions], way.padding, not model.config.is_encoder_decoder)
+            given = {name: tensor.to(model.device) for name, tensor in given.items()}
             tokens = model.generate(**given, generation_config=config).cpu().numpy()  # type: ignore[operator]
             first = 1 if model.config.is_encoder_decoder else given["input_ids"].shape[1]
             for position, row in zip(positions, tokens, strict=True):

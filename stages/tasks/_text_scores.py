@@ -44,7 +44,7 @@ def bleu_counts(written: Texts, expected: Texts, tokens: str) -> np.ndarray:
 def bleu_of(counts: np.ndarray) -> float:
     """BLEU, from 0 to 100, of summed counts, shape (10,)."""
     whole = [int(count) for count in counts]
-    return float(BLEU.compute_bleu(whole[2:6], whole[6:10], whole[0], whole[1]).score)
+    return float(BLEU.compute_bleu(whole[2:6], whole[6:10], whole[0], whole[1], smooth_method="exp").score)
 
 
 def chrf_counts(written: Texts, expected: Texts) -> np.ndarray:

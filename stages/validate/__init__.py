@@ -125,10 +125,8 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     faults = find_faults(rows, wanted)
     tables = _make_tables(rows, faults, task, params)
     checked = time.monotonic()
-    checks = [
-        one for one in build_checks(params, task.declared, task.limits[0]) if tokenizer or one.name not in OF_TOKENS
-    ]
-    results = run_checks(tables, checks, out / DATA_DOCS)
+    checks = build_checks(params, task.declared, task.limits[0])
+    results = run_checks(tables, [one for one in checks if tokenizer or one.name not in OF_TOKENS], out / DATA_DOCS)
     findings = _write_findings(out, rows, tables, faults, results, params)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))

@@ -11,6 +11,7 @@ from stages.evaluate import evaluate, worst_errors
 from stages.evaluate.calibration import calibration_error, reliability
 from stages.evaluate.intervals import gains, with_intervals
 from stages.shared.examples import features, write_split
+from stages.shared.markdown import cell
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.publish import sha256_of
@@ -18,6 +19,7 @@ from stages.tasks import task_of
 from tests.conftest import SENTIMENT_COLUMNS, sample_examples, write_random_model
 
 MakeParams = Callable[..., Params]
+FEW_ERRORS = {"evaluate.worst_errors": 0, "evaluate.bootstrap_samples": 100}
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,22 @@ def test_texts_are_shown_only_when_they_may_be(
     assert ("text" in errors.splitlines()[0]) is show
     assert ("| text |" in report) is show
     assert any(text in errors for text in texts if len(text) > 4) is show
+
+
+@pytest.mark.parametrize(("show", "count"), [(True, 2), (True, 0), (False, 2)])
+def test_samples_are_shown_only_when_they_are_asked_for_and_texts_may_be(
+    validated: Path, trained: Path, tmp_path: Path, make_params: MakeParams, show: bool, count: int
+) -> None:
+    evaluate(
+        validated,
+        trained,
+        tmp_path,
+        make_params({"evaluate.show_texts": show, "evaluate.samples": count, **FEW_ERRORS}),
+    )
+    report = (tmp_path / "report.md").read_text()
+    shown = [example for example in sample_examples(80, 120) if f"| {cell(example['text'])} |" in report]
+    assert len(shown) == (2 * count if show else 0)
+    assert ("## The worst 2 samples" in report) is ("## The best 2 samples" in report) is (show and count > 0)
 
 
 def test_the_surest_errors_come_first_and_right_answers_never(make_params: MakeParams) -> None:
