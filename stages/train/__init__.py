@@ -69,7 +69,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     method = cast(Method, plugins.load("methods", params.train.method.name))
     settings = task.settings() | task.base_settings(tokenizer) | method.settings(start, params.train.method)
     data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
-    if pinned.is_new and params.task.long_texts != "windows":
+    if pinned.is_new and task.medium == "text" and params.task.long_texts != "windows":
         rows = [*data.train_rows, *data.validation_rows]
         refuse_cut(rows, task, data.reader.tokenizer, params.validate_.max_cut_share)
     model = method.prepare(start, params.train.method)
