@@ -111,6 +111,11 @@ class LabelledPictures(SingleLabel):
         except TextRefused as error:
             raise ValueError(f"image: '{given}': {error}") from None
 
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """None: a picture has no tokens."""
+        return ()
+
     def require_fit(self, base: Any) -> None:
         """Raise ParamsError where the base is no model for pictures, or not for pictures of this size."""
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
