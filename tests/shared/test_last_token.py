@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, GPT2Config, GPT2ForSequenceClassification
 
-from stages.quantizers import FLOAT_MODEL, Quantized, onnx_int8
+from stages.quantizers import Quantized, Trained, onnx_int8
+from stages.quantizers.onnx_int8 import FLOAT_MODEL
 from stages.shared.base_model import tokenizer_of
 from stages.shared.bodies import reads_forward
 from stages.shared.headed import Headed
@@ -49,7 +50,7 @@ def model(base: Path) -> Headed:
 def exported(model: Headed, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Quantized]:
     out = tmp_path_factory.mktemp("exported")
     params = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
-    return out, onnx_int8.quantize(model, out, MAX_TOKENS, params)
+    return out, onnx_int8.quantize(Trained(model, out, {"max_tokens": MAX_TOKENS}), out, params)
 
 
 @pytest.fixture(scope="module")
