@@ -26,7 +26,7 @@ setup: .venv/installed debian  ## .venv from constraints.txt, and Debian's packa
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[marian,sql,writing,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[images,marian,sql,writing,test]'
 	@touch $@
 
 # apt-get, as root or with sudo; where neither can be, the run itself says what is missing before anything starts
@@ -50,8 +50,8 @@ run: setup  ## the whole pipeline on the data that params.yaml names, as the Pre
 check: .venv/installed  ## ruff and mypy
 	@ruff check . && ruff format --check --quiet . && mypy
 
-test: setup check  ## the tests
-	@python -m pytest
+test: setup check  ## the tests, in two processes
+	@OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
 bench: setup  ## the benchmarks, as ratios measured side by side
 	@for name in ingest_memory near_duplicates training prediction; do echo "== $$name"; python -m benchmarks.$$name || exit 1; done

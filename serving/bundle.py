@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from serving.errors import BundleDamaged, BundleMissing
+from serving.pictures import fault_of_pictures
 from serving.reading import LONG_TEXTS
 
 FORMAT = 3  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
@@ -56,7 +57,7 @@ def _fault(path: Path, entry: dict[str, Any]) -> str | None:
 
 def _check_files(folder: Path) -> None:
     entries = _entries(folder)
-    faults = [f"{name}: not in the manifest" for name in (TOKENIZER, SETTINGS) if name not in entries]
+    faults = [f"{name}: not in the manifest" for name in (SETTINGS,) if name not in entries]
     for name, entry in sorted(entries.items()):
         fault = _fault(folder / name, entry)
         if fault:
@@ -85,11 +86,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-_NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
+_Needs: TypeAlias = dict[str, tuple[Callable[[Any], bool], str]]
+_NEEDED: _Needs = {
     "task": (_is_word, "a word"),
     "answers": (_is_word, "a word"),
     "model": (_is_name, "the name of a file or folder beside it"),
     "inputs": (_is_inputs, "the names of one or two texts, in order"),
+}
+_NEEDED_OF_TEXTS: _Needs = {
     "max_tokens": (_is_number, "a number"),
     "long_texts": (LONG_TEXTS.__contains__, f"one of {', '.join(LONG_TEXTS)}"),
     "overlap": (_is_number, "a number"),
@@ -100,11 +104,16 @@ def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else None
         raise BundleDamaged(f"{path}: format {found!r}: this code reads format {FORMAT}. Use the code of its release.")
+    needed = _NEEDED if "pictures" in settings else _NEEDED | _NEEDED_OF_TEXTS
     faults = [
         f"`{name}` is {json.dumps(settings.get(name))}, it must be {wanted}"
-        for name, (is_fit, wanted) in _NEEDED.items()
+        for name, (is_fit, wanted) in needed.items()
         if not is_fit(settings.get(name))
     ]
+    if "pictures" in settings:
+        faults += [fault] if (fault := fault_of_pictures(settings["pictures"])) else []
+    elif TOKENIZER not in _entries(path.parent):
+        faults.append(f"{TOKENIZER} is not in the manifest")
     extras = settings.get("extras", [])
     if extras and not _is_list_of_words(extras):
         faults.append(f"`extras` is {json.dumps(extras)}, it must be the names of files")

@@ -1,4 +1,4 @@
-"""An ONNX model on the CPU: one row of tokens in, what it says of that row out."""
+"""An ONNX model on the CPU: one row of tokens, or a picture, in, what it says of that out."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from serving.errors import BundleMissing
-from serving.reading import Window
+from serving.reading import Fed
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
@@ -37,8 +37,8 @@ class OnnxModel:
         self._inputs = [given.name for given in self._session.get_inputs()]
         self._output = self._session.get_outputs()[0].name
 
-    def run(self, window: Window) -> np.ndarray:
-        """What it says of one window, float32 of shape (outputs,), (tokens, outputs) or (hidden,)."""
-        given = {"input_ids": window.ids, "attention_mask": [1] * len(window.ids), "token_type_ids": window.type_ids}
-        feed = {name: np.array([given[name]], dtype=np.int64) for name in self._inputs}
+    def run(self, window: Fed) -> np.ndarray:
+        """What it says of one window or picture, float32 of shape (outputs,), (tokens, outputs) or (hidden,)."""
+        given = window.feed()
+        feed = {name: given[name][None] for name in self._inputs}
         return np.asarray(self._session.run([self._output], feed)[0][0])

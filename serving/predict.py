@@ -5,7 +5,8 @@ and `truncated`, whether some of it was not read; or the text and `error`, when 
 
 A bundle of several inputs, such as question and context, takes as many TEXTs for each answer. The lines of standard
 input are then JSON objects, {"question": "...", "context": "..."}; so are they with --json, where one line must hold a
-text that has line ends itself. Other names in the objects are not read.
+text that has line ends itself. Other names in the objects are not read. For a bundle that reads pictures a TEXT is the
+path of one.
 Exit codes: 0 all answered, 2 wrong usage, 3 a damaged bundle or a text that cannot be answered, 4 no bundle.
 """
 
@@ -44,12 +45,12 @@ class Predictor:
         self._runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings)
         self.settings = bundle.settings | {"tokenizer": self._runtime.reader.tokenizer}
 
-    def predict(self, *texts: str) -> dict[str, Any]:
+    def predict(self, *texts: str | bytes) -> dict[str, Any]:
         """The answer to one example, with `truncated`: whether some of it was not read. Raises TextRefused."""
         _, answer = self._ask(texts)
         return answer
 
-    def inspect(self, *texts: str) -> tuple[list[np.ndarray], str]:
+    def inspect(self, *texts: str | bytes) -> tuple[list[np.ndarray], str]:
         """The output for each window, and the answer in one line, for a comparison with what was evaluated."""
         outputs, answer = self._ask(texts)
         return outputs, self._answers.word(answer)
@@ -77,12 +78,12 @@ class Predictor:
         reading, _ = self._read(texts)
         yield from pieces(self._runtime.stream(reading.windows[0]), self.settings)
 
-    def _read(self, texts: tuple[str, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
+    def _read(self, texts: tuple[str | bytes, ...]) -> tuple[Reading, tuple[CleanText, ...]]:
         if len(texts) != len(self.inputs):
             raise TextRefused(f"{len(texts)} texts given, {len(self.inputs)} wanted: {', '.join(self.inputs)}")
         return self._runtime.read(texts)
 
-    def _ask(self, texts: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    def _ask(self, texts: tuple[str | bytes, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
         reading, cleaned = self._read(texts)
         outputs = [self._runtime.run(window) for window in reading.windows]
         kept = getattr(self._answers, "kept", None)  # what a kind of answers keeps of an output, if not all

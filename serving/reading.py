@@ -5,7 +5,7 @@ Training and production read by this one file, so that both see the same tokens.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -35,6 +35,11 @@ class Window:
     text_of: np.ndarray
     word_of: np.ndarray
 
+    def feed(self) -> dict[str, np.ndarray]:
+        """What a model may be fed: "input_ids", "attention_mask", "token_type_ids", int64 of shape (tokens,)."""
+        ids, types = np.array(self.ids, np.int64), np.array(self.type_ids, np.int64)
+        return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -42,6 +47,14 @@ class Reading:
 
     windows: list[Window]
     cut: bool
+
+
+class Fed(Protocol):
+    """What a model reads at once: a window of tokens, or a picture."""
+
+    def feed(self) -> dict[str, np.ndarray]:
+        """What a model may be fed, by the names of its inputs, without the batch axis."""
+        ...
 
 
 def _shares(counts: list[int], room: int) -> list[int]:

@@ -5,7 +5,7 @@ Each text is written by itself, so that it does not depend on what else is asked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from serving.errors import BundleMissing
-from serving.reading import Window
+from serving.reading import Fed, Window
 
 Kind = Literal["seq2seq", "causal_lm"]
 
@@ -55,9 +55,9 @@ class WritingModel:
             "suppress_sequences": [[token] for token in self._named(writes["never"])] or None,
         }
 
-    def run(self, window: Window) -> np.ndarray:
+    def run(self, window: Fed) -> np.ndarray:
         """The ids of the tokens that are written after a window, without the one that ends them, int64 (tokens,)."""
-        given, writes = [self._named(window.ids)], self._writes
+        given, writes = [self._named(window.feed()["input_ids"])], self._writes
         longest = writes["max_new_tokens"]
         if self._kind == "seq2seq":
             (written,) = self._model.translate_batch(
@@ -94,8 +94,8 @@ class WritingModel:
         (scored,) = self._model.score_batch([self._named(window.ids)], [self._named(target)])
         return np.array(scored.log_probs, np.float32)
 
-    def _named(self, ids: Sequence[int]) -> list[str]:
-        return [str(self._tokenizer.id_to_token(number)) for number in ids]
+    def _named(self, ids: Iterable[int]) -> list[str]:
+        return [str(self._tokenizer.id_to_token(int(number))) for number in ids]
 
     def _ids(self, tokens: Sequence[str]) -> np.ndarray:
         return np.array([self._tokenizer.token_to_id(token) for token in tokens], np.int64)

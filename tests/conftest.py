@@ -20,8 +20,11 @@ from stages.shared.params import Params, load_params
 from stages.tasks import task_of
 from tests.tiny import write_tiny_base
 
+pytest_plugins = ["tests.sharing"]
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process has one core
+    torch.set_num_threads(1)
 
 
 def sample_texts(count: int) -> list[tuple[str, str]]:
@@ -80,7 +83,7 @@ def make_params(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
     def make(values: dict[str, Any] | None = None) -> Params:
         yaml = YAML()
         raw = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        set_values(raw, {"pretrain.base": str(tiny_base), "pretrain.sha256": None} | (values or {}))
+        set_values(raw, {"pretrain.base": str(tiny_base), "pretrain.sha256": None, "train.threads": 1} | (values or {}))
         file = folder / "params.yaml"
         yaml.dump(raw, file)
         return load_params(file)

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
 
@@ -25,14 +27,19 @@ def write_masked_lm(folder: Path, tiny_base: Path) -> None:
     AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
 
 
-def write_causal_lm(folder: Path, texts: list[str]) -> None:
-    """Write a GPT-2 of 2 layers, 32 wide, with a byte-level tokenizer that has no padding token, into `folder`."""
+def _byte_level(texts: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     words = [" good bad fine Verdict"] * 20  # so that each is one token, with its space
     tokenizer.train_from_iterator(texts + words, trainers.BpeTrainer(vocab_size=1500, initial_alphabet=alphabet))
+    return tokenizer
+
+
+def write_causal_lm(folder: Path, texts: list[str]) -> None:
+    """Write a GPT-2 of 2 layers, 32 wide, with a byte-level tokenizer that has no padding token, into `folder`."""
+    tokenizer = _byte_level(texts)
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=tokenizer.get_vocab_size(),
@@ -46,3 +53,30 @@ def write_causal_lm(folder: Path, texts: list[str]) -> None:
     )
     GPT2LMHeadModel(config).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+
+
+def write_llama(folder: Path, texts: list[str]) -> None:
+    """Write a Llama of 2 layers, 32 wide, into `folder`: its tokenizer begins a text, and pads with what ends one."""
+    tokenizer = _byte_level(texts)
+    tokenizer.add_special_tokens(["<s>", "</s>"])
+    begin, end = (tokenizer.token_to_id(token) for token in ("<s>", "</s>"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B:1", special_tokens=[("<s>", begin)]
+    )
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=64,
+        max_position_embeddings=160,
+        initializer_range=0.2,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    words = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **words).save_pretrained(folder)

@@ -72,7 +72,8 @@ class Ran:
         """What README's table says of the task: its name, then what each stage did, taken from what they wrote."""
         task = task_of(self.params.task)
         settings = json.loads((self.folder / "package/bundle/settings.json").read_text(encoding="utf-8"))
-        ways = ["synonyms", *(["back-translation"] if task.paraphrased else [])]
+        ways = ["pictures"] if task.medium == "picture" else ["synonyms"]
+        ways += ["back-translation"] if task.paraphrased else []
         did = {
             "ingest": ", ".join(task.columns),
             "validate": f"{len(task.declared)} classes" if task.declared else "rows",
@@ -102,7 +103,8 @@ def small_params(name: str, folder: Path) -> Params:
     set_values(raw, SMALL | {"ingest.source.path": str(source)})
     if raw["pretrain"]["base"] is None:
         scratch = raw["pretrain"]["from_scratch"]
-        scratch["tokenizer"]["vocabulary"] = 600
+        if scratch["tokenizer"] is not None:
+            scratch["tokenizer"]["vocabulary"] = 600
         scratch["model"] = {option: SMALLER.get(option, value) for option, value in scratch["model"].items()}
     else:
         write_tiny_base(folder / "base", source.read_text(encoding="utf-8").splitlines())

@@ -25,10 +25,10 @@ from tests.conftest import ROOT
 
 FOUND = {
     "methods": ["full", "prompting"],
-    "objectives": ["none"],
+    "objectives": ["causal_lm", "masked_lm", "none"],
     "quantizers": ["ctranslate2_int8", "onnx_int8"],
-    "sources": ["file", "hub", "sql"],
-    "tasks": ["classification", "generation", "ner", "pairs", "qa", "relations", "retrieval", "seq2seq"],
+    "sources": ["file", "folder", "hub", "sql"],
+    "tasks": ["classification", "generation", "images", "ner", "pairs", "qa", "relations", "retrieval", "seq2seq"],
     "thesauri": ["wordnet"],
     "translators": ["apertium", "marian"],
 }
@@ -50,6 +50,7 @@ WHOLE = {  # recipe or variant: what of a task it takes through every stage
     "qa": "",
     "faq_retrieval": "",
     "zero_shot": ", without training",
+    "images": "",
     "translation": ", translations",
     "summarisation": ", summaries",
     "generation": ", prompts",
@@ -92,16 +93,23 @@ def test_it_has_the_functions_of_its_contract(folder: str, name: str) -> None:
 def fulfils(plug_in: Any, contract: Any) -> None:
     for wanted, signature in functions_of(contract).items():
         assert list(inspect.signature(getattr(plug_in, wanted)).parameters) == signature, wanted
-    properties = [name for name, value in vars(contract).items() if isinstance(value, property)]
+    members = members_of(contract)
+    properties = [name for name, value in members.items() if isinstance(value, property)]
     for attribute in [*properties, *vars(contract).get("__annotations__", {})]:
         assert hasattr(plug_in, attribute), attribute
+
+
+def members_of(contract: Any) -> dict[str, Any]:
+    """What a protocol and those that it is made of say."""
+    kinds = [kind for kind in contract.__mro__ if kind.__module__.startswith("stages.")]
+    return {name: value for kind in kinds for name, value in vars(kind).items()}
 
 
 def functions_of(contract: Any) -> dict[str, list[str]]:
     """The public functions of a protocol, with the names of their parameters but `self`."""
     return {
         name: list(inspect.signature(function).parameters)[1:]
-        for name, function in vars(contract).items()
+        for name, function in members_of(contract).items()
         if inspect.isfunction(function) and not name.startswith("_")
     }
 

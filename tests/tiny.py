@@ -4,7 +4,16 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    ConvNextConfig,
+    ConvNextModel,
+    PreTrainedModel,
+    ViTConfig,
+    ViTModel,
+)
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -30,3 +39,23 @@ def write_tiny_base(folder: Path, texts: list[str]) -> None:
     )
     BertModel(config).save_pretrained(folder)
     fast.save_pretrained(folder)
+
+
+def tiny_vit(side: int) -> PreTrainedModel:
+    """A ViT of 2 layers, 32 wide, with random weights, for pictures of so many pixels a side."""
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=side,
+        patch_size=8,
+    )
+    return ViTModel(config)
+
+
+def tiny_convnext() -> PreTrainedModel:
+    """A ConvNeXt of 2 stages, 16 and 32 wide, with random weights."""
+    torch.manual_seed(0)
+    return ConvNextModel(ConvNextConfig(hidden_sizes=[16, 32], depths=[1, 1], num_stages=2))

@@ -1,4 +1,4 @@
-"""Add paraphrased copies of training rows: synonyms, and a translation there and back.
+"""Add copies of training rows: of texts by synonyms, and by a translation there and back; of pictures in other forms.
 
 in    validated/train.parquet, validation.parquet   one Example per row; the test split is not read
 out   train.parquet                                 the rows, then their copies, each with its parent's expected answer
@@ -7,7 +7,7 @@ out   train.parquet                                 the rows, then their copies,
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pyarrow.parquet import read_table
 
 from stages.augment.back_translation import back_translated
 from stages.augment.copies import Copy, Known, check_parents
+from stages.augment.pictures import with_pictures
 from stages.augment.synonyms import with_synonyms
 from stages.shared import plugins
 from stages.shared.errors import ParamsError, TemperError
@@ -24,12 +25,17 @@ from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.tasks import task_of
 
+WAYS = {  # of making copies, by what examples are made of, each with what is said of it
+    "text": {"synonyms": "{} copies by synonyms", "back_translation": "{} by back-translation"},
+    "picture": {"pictures": "{} copies of pictures"},
+}
+
 
 def check(params: Params) -> None:
     """Raise one error that names all that is missing or impossible. What is turned off is not needed.
 
     Raises:
-        ParamsError: the task has no text that a translation may replace.
+        ParamsError: the task has no text that a translation may replace, or copies are asked for that are not for it.
         MachineError: thesaurus or translator are missing.
     """
     wanted = []
@@ -37,15 +43,7 @@ def check(params: Params) -> None:
         wanted.append(("thesauri", params.augment.synonyms.thesaurus))
     if params.augment.back_translation.copies:
         wanted.append(("translators", params.augment.back_translation.translator))
-    problems: list[TemperError] = []
-    if params.augment.back_translation.copies and not task_of(params.task).paraphrased:
-        problems.append(
-            ParamsError(
-                f"augment.back_translation.copies: {params.augment.back_translation.copies}: the task "
-                f"'{params.task.name}' has no text that a translation could replace, as what is expected hangs on the "
-                f"very words. Set augment.back_translation.copies to 0; synonyms are possible."
-            )
-        )
+    problems: list[TemperError] = [*_unfit(params)]
     for folder, choice in wanted:
         try:
             plugins.load(folder, choice.name).check(choice)
@@ -53,6 +51,26 @@ def check(params: Params) -> None:
             problems.append(error)
     if problems:
         raise type(problems[0])("\n".join(str(problem) for problem in problems))
+
+
+def _unfit(params: Params) -> Iterator[ParamsError]:
+    """What is turned on and is not for the task."""
+    task, wanted = task_of(params.task), params.augment
+    copies = {name: getattr(wanted, name).copies for name in ("synonyms", "back_translation", "pictures")}
+    others = ("synonyms", "back_translation") if task.medium == "picture" else ("pictures",)
+    for name in others:
+        if copies[name]:
+            made_of = "pictures, not of texts" if task.medium == "picture" else "texts, not of pictures"
+            yield ParamsError(
+                f"augment.{name}.copies: {copies[name]}: the examples of the task '{params.task.name}' are made of "
+                f"{made_of}. Set augment.{name}.copies to 0."
+            )
+    if copies["back_translation"] and task.medium == "text" and not task.paraphrased:
+        yield ParamsError(
+            f"augment.back_translation.copies: {copies['back_translation']}: the task '{params.task.name}' has no text "
+            f"that a translation could replace, as what is expected hangs on the very words. Set "
+            f"augment.back_translation.copies to 0; synonyms are possible."
+        )
 
 
 def augment(validated: Path, out: Path, params: Params) -> Outcome:
@@ -72,13 +90,14 @@ def augment(validated: Path, out: Path, params: Params) -> Outcome:
     copies = chain(
         tally.timed("synonyms", known.sifted(with_synonyms(train, task, params))),
         tally.timed("back_translation", known.sifted(back_translated(train, task, params, tally.timings))),
+        tally.timed("pictures", known.sifted(with_pictures(train, task, params))),
     )
     columns = features(task.columns)
     write_split(out, "train", chain(train, tally.kept(copies)), columns)
     write_split(out, "validation", validation, columns)
     written = read_table(out / "train.parquet", columns=["id", "parent"]).to_pylist()
     check_parents(written, train["id"], validation["id"])
-    return _outcome(train, validation, tally)
+    return _outcome(train, validation, tally, WAYS[task.medium])
 
 
 class Tally:
@@ -112,15 +131,12 @@ class Tally:
         return round(self._changed[how] / self.rows[how], 6) if self.rows[how] else 0.0
 
 
-def _outcome(train: Dataset, validation: Dataset, tally: Tally) -> Outcome:
-    ways = ("synonyms", "back_translation")
+def _outcome(train: Dataset, validation: Dataset, tally: Tally, ways: Mapping[str, str]) -> Outcome:
     metrics: Metrics = {"rows.original": len(train), "rows.validation": len(validation)}
     metrics |= {f"rows.{how}": tally.rows[how] for how in ways}
-    metrics |= {f"words_changed.{how}": tally.changed(how) for how in ways}
+    metrics |= {f"words_changed.{how}": tally.changed(how) for how in ways if how != "pictures"}
     metrics |= {f"dropped.{how}": sum(n for r, n in tally.dropped.items() if r.startswith(f"{how}.")) for how in ways}
     metrics |= {f"dropped.{reason}": count for reason, count in sorted(tally.dropped.items())}
-    summary = (
-        f"{len(train)} training rows, {tally.rows['synonyms']} copies by synonyms, "
-        f"{tally.rows['back_translation']} by back-translation, {sum(tally.dropped.values())} copies dropped"
-    )
+    copies = ", ".join(said.format(tally.rows[how]) for how, said in ways.items())
+    summary = f"{len(train)} training rows, {copies}, {sum(tally.dropped.values())} copies dropped"
     return Outcome(summary=summary, metrics=metrics, timings=tally.timings)

@@ -7,10 +7,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from serving.text import matching_key
 from stages.shared.errors import DataError
 from stages.shared.examples import Example
-from stages.tasks import Move, Span, Task, texts_of
+from stages.tasks import Move, Span, Task, content_of, texts_of
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -136,8 +135,7 @@ class Known:
             yield replace(copy, fault=fault)
 
     def _key(self, example: Example) -> bytes:
-        texts = "\0".join(matching_key(text) for text in texts_of(self._task, example))
-        return hashlib.blake2b(texts.encode(), digest_size=16).digest()
+        return content_of(self._task, example)
 
 
 def check_parents(augmented: Iterable[Example], train: Iterable[str], validation: Iterable[str]) -> None:

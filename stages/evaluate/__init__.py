@@ -21,10 +21,8 @@ from stages.evaluate.report import report_text
 from stages.evaluate.samples import samples_part
 from stages.shared.answering import decode, read_settings, run_of
 from stages.shared.answers import Answers, by_example, write_answers
-from stages.shared.base_model import tokenizer_of
 from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example, read_split
-from stages.shared.items import reader_of
 from stages.shared.markdown import table
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
@@ -43,10 +41,10 @@ def answer_all(
 ) -> tuple[Answers, dict[str, Sequence[Example]]]:
     """What the model in `folder` says of each test example; and the examples as the classical method counts them."""
     test = splits["test"]
-    tokenizer = tokenizer_of(folder)
+    tokenizer = task.open_tokenizer(folder)
     model = load_model(task, folder, params.task, len(tokenizer)).to(Accelerator().device)
     settings = read_settings(folder)
-    reader = reader_of(tokenizer, settings)
+    reader = task.open_reader(tokenizer, settings)
     way = Batching(params.evaluate.batch_size, tokenizer.pad_token_id or 0, "evaluate")
     items = task.items(reader, test)
     outputs = ask(task, model, items, way, settings)
@@ -74,7 +72,7 @@ def worst_errors(
     if params.evaluate.show_texts or task.declared:
         columns["expected"] = lambda place: task.answer(examples[place])
         columns["predicted"] = lambda place: predicted[place]["answer"]
-    if params.evaluate.show_texts:
+    if params.evaluate.show_texts and task.texts:
         columns["text"] = lambda place: " / ".join(texts_of(task, examples[place]))
     shown = wrong[: params.evaluate.worst_errors]
     return list(columns), [[value(place) for value in columns.values()] for place in shown]

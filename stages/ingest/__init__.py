@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from stages.ingest.cut import CODES, WHOLE, assign
 from stages.ingest.intake import Intake
 from stages.ingest.values import Columns
 from stages.shared import plugins
-from stages.shared.examples import Example, features, write_rejected, write_split
+from stages.shared.examples import Example, features, pieces_of, write_rejected, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import SPLITS, Params, Split
 from stages.sources import Source
@@ -29,9 +28,9 @@ __all__ = ["ingest"]
 def _chosen(file: Path, mask: np.ndarray) -> Iterator[Example]:
     """The examples of a Parquet file for which the mask, shape (rows,), is true."""
     start = 0
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000):
-        yield from batch.filter(mask[start : start + batch.num_rows]).to_pylist()
-        start += batch.num_rows
+    for piece in pieces_of(file):
+        yield from piece.filter(mask[start : start + piece.num_rows]).to_pylist()
+        start += piece.num_rows
 
 
 def ingest(source: Path, out: Path, params: Params) -> Outcome:
@@ -46,7 +45,7 @@ def ingest(source: Path, out: Path, params: Params) -> Outcome:
     task = task_of(params.task)
     columns = features(task.columns)
     names, separator = params.ingest.label_names, params.ingest.label_separator
-    intake = Intake(task, Columns(task.columns, task.texts, names, separator), params.seed)
+    intake = Intake(task, Columns(task.columns, task.texts, names, separator), params.seed, source)
     with TemporaryDirectory(dir=out) as scratch:
         rows = reader.read(source, options, tuple(task.columns))
         write_split(Path(scratch), WHOLE, intake.examples(rows), columns)

@@ -1,7 +1,7 @@
 """Cut the splits that the source does not give: stratified, whole groups of equal text, the same for any row order."""
 
 from collections.abc import Mapping
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from math import ceil
 
 import numpy as np
@@ -14,9 +14,12 @@ WHOLE = "all"  # what a source calls rows that it gives no split
 CODES: dict[str, int] = {split: code for code, split in enumerate((*SPLITS, WHOLE))}
 
 
-def cut_key(texts: tuple[str, ...], seed: int) -> int:
-    """64 bits that texts share which differ in case, spaces and the like alone; their order is the seed's."""
-    key = "\x1f".join(matching_key(text) for text in texts)
+def cut_key(texts: tuple[str | bytes, ...], seed: int) -> int:
+    """64 bits that texts share which differ in case, spaces and the like alone, and bytes that do not differ.
+
+    Their order is the seed's.
+    """
+    key = "\x1f".join(sha256(text).hexdigest() if isinstance(text, bytes) else matching_key(text) for text in texts)
     return int.from_bytes(blake2b(key.encode(), digest_size=8, key=seed.to_bytes(8, "big")).digest(), "big")
 
 

@@ -4,7 +4,8 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from hashlib import blake2b, sha256
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from stages.sources import Row
 from stages.tasks import Task, texts_of
 
 _SHOWN = 10  # rejected rows that an error lists
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=lambda data: sha256(data).hexdigest())
 
 
 def content_id(example: Example, columns: Iterable[str]) -> str:
@@ -29,8 +30,8 @@ def content_id(example: Example, columns: Iterable[str]) -> str:
 class Intake:
     """Makes examples from rows, and keeps what the cut and the report need to know of them, a few bytes a row."""
 
-    def __init__(self, task: Task, columns: Columns, seed: int) -> None:
-        self.task, self.columns, self.seed = task, columns, seed
+    def __init__(self, task: Task, columns: Columns, seed: int, watched: Path) -> None:
+        self.task, self.columns, self.seed, self.watched = task, columns, seed, watched
         self.rows = self.accepted = self.cleaned = self.stray = self.repeated = 0
         self.rejected: list[dict[str, str]] = []
         self.given: set[str] = set()
@@ -55,7 +56,7 @@ class Intake:
             yield example
 
     def _example(self, row: Row) -> Example:
-        raw = self.columns.of(row.values)
+        raw = self.columns.of(self.task.opened(row.values, row.folder or self.watched, self.watched))
         given = self._given_id(row)
         example = self.columns.with_clean_lists(self._clean(raw))
         example["id"] = given or self._own_id(example)

@@ -29,6 +29,12 @@ def as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    raise ValueError(f"{_shown(value)}, where bytes should be")
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # NaN, as data frames write what is missing
 
@@ -85,6 +91,8 @@ class Columns:
 
     def _column(self, name: str, value: Any) -> Any:
         kind = self._types[name]
+        if isinstance(kind, Value) and kind.dtype == "binary":
+            return _at(name, _as_bytes, value)
         if name in self._texts:
             return value if isinstance(value, str) else _at(name, as_text, value)
         if isinstance(kind, Value) and kind.dtype == "string":

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stages.shared.errors import TrainingFailed
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -40,12 +42,23 @@ class Start:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What came of it: the model with its best weights, the curves, figures by name, and a line for the user."""
+    """What came of it.
 
-    model: PreTrainedModel
+    Attributes:
+        model: with the weights of the best validation; None where none came.
+        history: the curves, which hold the metric `primary`.
+        primary: of the validations; higher is better.
+        metrics: figures by name.
+        summary: for the user, in half a line.
+        failure: why learning stopped before its end, if it did; what is good until then is kept.
+    """
+
+    model: PreTrainedModel | None
     history: History
+    primary: str
     metrics: dict[str, float]
     summary: str
+    failure: TrainingFailed | None
 
 
 class Objective(Protocol):
@@ -62,6 +75,6 @@ class Objective(Protocol):
         """Learn from the text.
 
         Raises:
-            TrainingFailed: the loss is no number any more. DataError: there is too little text.
+            DataError: there is too little text. ParamsError: the base is not for it, or holds no tokenizer that is.
         """
         ...

@@ -4,7 +4,8 @@ in    validated/*.parquet             for the card: rows of each split, hash of 
       model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
       quantized/model.onnx or model/, extras/, predictions.parquet, metrics.json
-out   bundle/                         the model, tokenizer.json, settings.json, README.md, MANIFEST.json, extras
+out   bundle/                         the model, tokenizer.json (not of pictures), settings.json, README.md,
+                                      MANIFEST.json, extras
       registration.json               what the model registry needs to know of it
 """
 
@@ -34,6 +35,7 @@ __all__ = ["package"]
 
 CARD = "README.md"
 CHECKED = 200  # test examples that the bundle must answer exactly as the evaluated model did
+DECODING = "first frame, turned as EXIF says, in RGB, transparency on white, fitted, normalised (serving/pictures.py)"
 CLEANING = "Unicode NFC; control, bidi and zero-width characters dropped; white space as one space; ends trimmed"
 
 
@@ -44,14 +46,16 @@ def model_of(quantized: Path) -> Path:
 
 
 def settings_of(folder: Path, model: str, extras: Sequence[Path], params: Params) -> dict[str, Any]:
-    """What the server must know of the model, and how it treats a text before the model sees it."""
+    """What the server must know of the model, and how it treats what it is given before the model sees it."""
+    settings = read_settings(folder)
+    cleaning = {"decoding": DECODING} if "pictures" in settings else {"cleaning": CLEANING}
     return {
-        **read_settings(folder),
+        **settings,
         "format": FORMAT,
         "model": model,
         "name": params.package.name,
         "extras": [path.name for path in extras],
-        "preprocessing": {"cleaning": CLEANING, "batching": "each row of tokens by itself, unpadded"},
+        "preprocessing": {**cleaning, "batching": "each row of tokens, or picture, by itself, unpadded"},
     }
 
 
@@ -99,7 +103,8 @@ def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequenc
         shutil.copytree(model, bundle / model.name)
     else:
         shutil.copyfile(model, bundle / model.name)
-    shutil.copyfile(tokenizer, bundle / TOKENIZER)
+    if tokenizer.is_file():  # a model of pictures has none
+        shutil.copyfile(tokenizer, bundle / TOKENIZER)
     for path in extras:
         shutil.copyfile(path, bundle / path.name)
     write_json(bundle / SETTINGS, facts.settings)

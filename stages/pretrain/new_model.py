@@ -116,7 +116,7 @@ def make_model(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | No
     }[family]
     try:
         model: PreTrainedModel = kind.from_config(config)
-    except (ValueError, TypeError, AssertionError, RuntimeError, ZeroDivisionError, KeyError) as error:
+    except (ValueError, TypeError, AssertionError, RuntimeError, ZeroDivisionError, LookupError) as error:
         raise ParamsError(f"{WHERE}: its options do not fit together: {' '.join(str(error).split())}") from None
     return model
 

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from serving.ordered import ordered_map
-from serving.reading import Reader, Window
+from serving.reading import Fed, Reader
 from serving.runtime import Runtime, usable_cores
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.latency import latencies
@@ -26,11 +28,10 @@ from stages.quantizers import Quantized, Quantizer, Trained
 from stages.shared import plugins
 from stages.shared.answering import decode, read_settings, run_of, write_extras
 from stages.shared.answers import Answers, by_example, read_answers, write_answers
-from stages.shared.base_model import tokenizer_of
 from stages.shared.bootstrap import interval
 from stages.shared.errors import DataError
 from stages.shared.examples import Example, read_split
-from stages.shared.items import Item, Output, reader_of
+from stages.shared.items import Item, Output
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
@@ -44,17 +45,24 @@ Splits = dict[str, list[Example]]
 AT_A_TIME = 64  # rows handed to the threads ahead of time; the answers do not depend on it
 
 
-def check_tokens(runtime: Runtime, examples: Sequence[Example], items: Sequence[Item], task: Task) -> Check:
-    """Whether production makes the same tokens of every example as training did."""
-    trained: list[list[Window]] = [[] for _ in examples]
+def _reads_alike(one: Sequence[Fed], other: Sequence[Fed]) -> bool:
+    """Whether a model is fed with the very same numbers."""
+    pairs = [(first.feed(), second.feed()) for first, second in zip(one, other, strict=False)]
+    same = all(a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a) for a, b in pairs)
+    return len(one) == len(other) and same
+
+
+def check_reading(runtime: Runtime, examples: Sequence[Example], items: Sequence[Item], task: Task) -> Check:
+    """Whether production reads every example as training did."""
+    trained: list[list[Fed]] = [[] for _ in examples]
     for item in items:
-        if item.rows[0] not in trained[item.example]:  # the very same of a long text whose pieces are each scored
-            trained[item.example].append(item.rows[0])
+        rows, asked = trained[item.example], item.rows[0]
+        rows += [] if rows and rows[-1] is asked else [asked]  # the pieces of one text are asked once
     same = sum(
-        [window.ids for window in runtime.read(asked_of(task, example))[0].windows] == [row.ids for row in rows]
+        _reads_alike(runtime.read(asked_of(task, example))[0].windows, rows)
         for example, rows in zip(examples, trained, strict=True)
     )
-    return Check.at_least("examples with the same tokens as in training", same / len(examples), 1.0)
+    return Check.at_least("examples that are read as in training", same / len(examples), 1.0)
 
 
 def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Output]:
@@ -65,7 +73,7 @@ def outputs_by(runtime: Runtime, items: Sequence[Item], task: Task) -> list[Outp
 def answer_all(
     runtime: Runtime, task: Task, splits: Splits, reader: Reader, settings: Settings
 ) -> tuple[Answers, Check, Settings]:
-    """What the quantised model says of each test example, whether it saw the right tokens, what the task gathered."""
+    """What the quantised model says of each test example, whether it read them rightly, what the task gathered."""
     test, rows = splits["test"], [row for split in SPLITS for row in splits[split]]
     gathered = task.gather(rows, run_of(reader, lambda some: outputs_by(runtime, some, task)))
     items = task.items(reader, test)
@@ -73,7 +81,7 @@ def answer_all(
     predictions = decode(task, test, items, outputs, settings | gathered, reader)
     ids, expected = [row["id"] for row in test], [task.answer(row) for row in test]
     answers = Answers(ids, expected, predictions, by_example(outputs, items))
-    return answers, check_tokens(runtime, test, items, task), gathered
+    return answers, check_reading(runtime, test, items, task), gathered
 
 
 def float_answers(evaluated: Path, examples: Sequence[Example]) -> Answers:
@@ -87,7 +95,7 @@ def float_answers(evaluated: Path, examples: Sequence[Example]) -> Answers:
 def make_small(task: Task, folder: Path, scratch: Path, out: Path, params: Params) -> Quantized:
     """Run the quantizer in `scratch`, where the float model stays, and move the quantised one into `out`."""
     quantizer = cast(Quantizer, plugins.load("quantizers", params.quantize.method.name))
-    model = load_model(task, folder, params.task, len(tokenizer_of(folder)))
+    model = load_model(task, folder, params.task, len(task.open_tokenizer(folder)))
     found = quantizer.quantize(Trained(model, folder, read_settings(folder)), scratch, params.quantize.method)
     shutil.move(scratch / found.small, out / found.small)
     return found
@@ -128,7 +136,7 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
         runtimes = {name: Runtime(file, folder / "tokenizer.json", settings) for name, file in files.items()}
         timings = latencies(runtimes, [asked_of(task, row) for row in test[: params.quantize.latency_texts]])
         ratio = size_of(files["int8"]) / size_of(files["float"])
-    reader = reader_of(tokenizer_of(folder), settings)
+    reader = task.open_reader(task.open_tokenizer(folder), settings)
     after, tokens, gathered = answer_all(runtimes["int8"], task, splits, reader, settings)
     parity = compare(before, after, test, task)
     checks = [

@@ -49,7 +49,7 @@ class Quantized:
         large, small: the names of the files or folders of the float and of the quantised model.
         counts: of fused and quantised nodes, or of quantised matrices.
         max_logit_difference: the largest difference of a logit, or of its log probability, from torch to the float one.
-        shapes: how many shapes (batch, tokens, with padding) that was measured on.
+        shapes: how many shapes (batch, tokens, with padding; or batch of pictures) that was measured on.
     """
 
     large: str
@@ -71,8 +71,8 @@ class Quantizer(Protocol):
         """Export and quantise a model, in a form that `serving.runtime` opens.
 
         Writes the float model, not quantised, and the quantised one into `out`, an empty folder. An ONNX model has
-        inputs among input_ids, attention_mask and token_type_ids, int64 (batch, tokens), both axes dynamic, and one
-        output, the logits.
+        inputs among input_ids, attention_mask and token_type_ids, int64 (batch, tokens), both axes dynamic; or
+        pixel_values, float32 (batch, 3, height, width), the first dynamic; and one output, the logits.
 
         Raises:
             MachineError: the model cannot be exported.

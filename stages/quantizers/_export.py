@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,12 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
+from stages.quantizers._samples import Arrays, sample_for_export
 from stages.shared.errors import MachineError
-from stages.shared.headed import Headed
-from stages.shared.predict import input_names
 
 OPSET = 18
 ONNX_LIMIT = 2_000_000_000  # bytes that one protobuf message can hold, less a little for what is no weight
 PLAIN = "plain"  # our attention, under its name in transformers' two tables
-
-Arrays = dict[str, np.ndarray]
 
 
 def _plain_mask(attention_mask: torch.Tensor, dtype: torch.dtype, **_: Any) -> torch.Tensor:
@@ -80,28 +77,8 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _sample(model: PreTrainedModel, batch: int, tokens: int) -> Arrays:
-    """Random token ids (batch, tokens); each row is shorter than the one before, the rest of it is padding.
-
-    The second half of each is of the second text.
-    """
-    config = model.config.get_text_config()
-    random = np.random.default_rng([batch, tokens])
-    ids = random.integers(0, config.vocab_size, (batch, tokens), dtype=np.int64)
-    lengths = [max(2, tokens - row * tokens // batch) for row in range(batch)]
-    mask = (np.arange(tokens) < np.array(lengths)[:, None]).astype(np.int64)
-    padding = config.pad_token_id or 0
-    ids = np.where(mask == 1, np.where(ids == padding, (padding + 1) % config.vocab_size, ids), padding)
-    token = model.description.get("token") if isinstance(model, Headed) else None
-    if token is not None:  # the one at which the head looks
-        ids[range(batch), [length // 2 for length in lengths]] = token
-    second = np.arange(tokens) >= np.array(lengths)[:, None] // 2
-    arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": mask * second}
-    return {name: arrays[name] for name in input_names(model.config)}
-
-
-def export(model: PreTrainedModel) -> onnx.ModelProto:
-    """The model as an ONNX graph with dynamic batch and token axes.
+def export(model: PreTrainedModel, settings: Mapping[str, Any]) -> onnx.ModelProto:
+    """The model as an ONNX graph whose batch may be of any size, and its texts of any length.
 
     Raises:
         MachineError: it is too large for one ONNX file, or torch cannot export its architecture.
@@ -109,14 +86,15 @@ def export(model: PreTrainedModel) -> onnx.ModelProto:
     size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     if size > ONNX_LIMIT:
         raise MachineError(f"quantize: the model has {size} bytes of weights; at most {ONNX_LIMIT} fit an ONNX file.")
-    sample = {name: torch.from_numpy(array) for name, array in _sample(model, 2, 8).items()}
+    arrays, axes = sample_for_export(model, settings)
+    sample = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         with _quiet(), torch.inference_mode():
             program = torch.onnx.export(
                 model,
                 kwargs=sample,
                 dynamo=True,
-                dynamic_shapes={name: {0: "batch", 1: "tokens"} for name in sample},
+                dynamic_shapes=dict.fromkeys(sample, axes),
                 input_names=list(sample),
                 output_names=["logits"],
                 opset_version=OPSET,
@@ -131,18 +109,11 @@ def export(model: PreTrainedModel) -> onnx.ModelProto:
     return program.model_proto
 
 
-def shapes(max_tokens: int) -> list[tuple[int, int]]:
-    """The (batch, tokens) on which ONNX and torch are compared: alone and in padded batches, short and full length."""
-    middle = max(2, max_tokens // 3)
-    return sorted({(1, 2), (1, middle), (1, max_tokens), (2, 2), (3, 5), (4, middle), (8, max_tokens)})
-
-
-def largest_difference(model: PreTrainedModel, onnx_file: Path, max_tokens: int) -> float:
-    """The largest absolute difference of a logit between the ONNX model and torch, over `shapes(max_tokens)`."""
+def largest_difference(model: PreTrainedModel, onnx_file: Path, samples: Sequence[Arrays]) -> float:
+    """The largest absolute difference of a logit between the ONNX model and torch, over the samples."""
     session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
     largest = 0.0
-    for batch, tokens in shapes(max_tokens):
-        sample = _sample(model, batch, tokens)
+    for sample in samples:
         with torch.inference_mode():
             expected = model(**{name: torch.from_numpy(array) for name, array in sample.items()}).logits.numpy()
         (found,) = session.run(["logits"], sample)

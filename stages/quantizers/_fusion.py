@@ -1,7 +1,7 @@
 """Join the small operators of an exported encoder into the few large ones that onnxruntime runs fast."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 import onnx
@@ -120,3 +120,9 @@ def dense_count(model: onnx.ModelProto) -> int:
     return sum(
         node.op_type in ("MatMul", "Gemm", "Attention") and node.input[1] in constants for node in model.graph.node
     )
+
+
+def embedding_count(model: onnx.ModelProto, kinds: Container[int]) -> int:
+    """How many tables of numbers of these kinds (onnx.TensorProto) rows are taken out of, other than in fused nodes."""
+    tables = {tensor.name for tensor in model.graph.initializer if tensor.data_type in kinds and len(tensor.dims) == 2}
+    return sum(node.op_type == "Gather" and node.input[0] in tables for node in model.graph.node)

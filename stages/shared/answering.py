@@ -51,7 +51,7 @@ def decode(
         scores[item.example] += others if len(item.rows) == 1 else []
     predictions = []
     for example, rows, said_of, scored in zip(examples, windows, found, scores, strict=True):
-        texts = tuple(CleanText(text) for text in task.question(example))
+        texts = tuple(CleanText(text) for text in task.question(example) if isinstance(text, str))
         said = kind.answer(said_of, rows, texts, settings)
         total = np.sum(scored, axis=0).tolist() if scored else []
         predictions.append({"answer": kind.word(said), "confidence": said["confidence"], "said": said, "scores": total})

@@ -27,6 +27,14 @@ def has_token_types(config: PretrainedConfig) -> bool:
     return int(getattr(config, "type_vocab_size", 0) or 0) > 1
 
 
+def reads_forward(config: PretrainedConfig) -> bool:
+    """Whether a token of an architecture sees those before it alone, as in GPT-2, so that only the last sees all."""
+    if type(config) not in AutoModelForCausalLM._model_mapping or config.is_encoder_decoder:
+        return False
+    of_both_kinds = type(config) in AutoModelForMaskedLM._model_mapping
+    return not of_both_kinds or bool(getattr(config, "is_decoder", False))
+
+
 def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple[PreTrainedModel, set[str]]:
     """A model of one of the Auto classes, and the names of its weights that the folder lacks."""
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # that a new head is new is no news
@@ -40,7 +48,7 @@ def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple
         output_loading_info=True,
         **options,
     )
-    if words > model.config.get_text_config().vocab_size:
+    if words and words > model.config.get_text_config().vocab_size:
         model.resize_token_embeddings(words, mean_resizing=False)
     return model, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
 
@@ -57,8 +65,8 @@ def load_base(kind: Any, folder: Path, words: int, **options: Any) -> PreTrained
     return _read(kind, folder, words, options)[0]
 
 
-def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
-    """A language model from a folder; what says words may be new, as on an encoder that was made for sentences.
+def read_language_model(kind: Any, folder: Path, words: int) -> tuple[PreTrainedModel, set[str]]:
+    """A language model from a folder, and the names of the weights that the folder lacks: those are new.
 
     Args:
         kind: such as `AutoModelForSeq2SeqLM`.
@@ -68,12 +76,17 @@ def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
         ParamsError: the architecture is of another kind.
     """
     try:
-        return load_base(kind, folder, words)
+        return _read(kind, folder, words, {})
     except ValueError:  # transformers has no such class for the architecture
         name = kind.__name__.removeprefix("AutoModelFor")
         raise ParamsError(
             f"pretrain.base: its architecture is not one of {name} that the task needs. Choose another base."
         ) from None
+
+
+def load_language_model(kind: Any, folder: Path, words: int) -> PreTrainedModel:
+    """The same model; what says words may be new, as on an encoder that was made for sentences."""
+    return read_language_model(kind, folder, words)[0]
 
 
 def load_body(body: Body, folder: Path, words: int) -> PreTrainedModel:
@@ -86,6 +99,8 @@ def load_body(body: Body, folder: Path, words: int) -> PreTrainedModel:
         model = load_base(AutoModel, folder, words)
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # type: ignore[assignment]
+        if reads_forward(model.config):
+            model.config.use_cache = False  # one pass over the text is all that is asked
         return model
     return _language_model(body, folder, words)
 
@@ -103,8 +118,7 @@ def _language_model(body: Body, folder: Path, words: int) -> PreTrainedModel:
             f"pretrain.base: it is not {name}: {len(missing)} of its weights are not there, such as {min(missing)}. "
             + advice
         )
-    of_both_kinds = type(model.config) in AutoModelForMaskedLM._model_mapping
-    if body == "causal_lm" and of_both_kinds and not getattr(model.config, "is_decoder", False):
+    if body == "causal_lm" and not reads_forward(model.config):
         raise ParamsError(
             f"pretrain.base: a {type(model).__name__} reads in both directions, so it is not {name}. {advice}"
         )

@@ -4,7 +4,7 @@ Columns of every task: `id`, `source`, `parent`, `made_by`. The task adds its ow
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,19 @@ def write_split(folder: Path, split: str, examples: Iterable[Example], columns: 
         for example in examples:
             piece.append(example)
             count += 1
-            characters += sum(len(value) for value in example.values() if isinstance(value, str))
+            characters += sum(len(value) for value in example.values() if isinstance(value, str | bytes))
             if len(piece) == ROWS_AT_A_TIME or characters > CHARACTERS_AT_A_TIME:
                 flush()
                 characters = 0
         flush()
     return count
+
+
+def pieces_of(file: Path) -> Iterator[pa.Table]:
+    """The rows of a split in the pieces that `write_split` wrote, none of which is large."""
+    with pq.ParquetFile(file) as parquet:
+        for number in range(parquet.num_row_groups):
+            yield parquet.read_row_group(number)
 
 
 def read_split(folder: Path, split: str) -> Dataset:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from stages.shared.base_model import WEIGHTS as BODY_WEIGHTS
 from stages.shared.bodies import load_body, narrow, whole
 from stages.shared.errors import DataError, MachineError
-from stages.shared.heads import AtToken, ComparedTexts, LabelVectors, MeanPooled
+from stages.shared.heads import AtToken, ComparedTexts, LabelVectors, LastToken, MeanPooled
 from stages.shared.publish import sha256_of, write_json
 from stages.shared.user_head import head_file, made_head
 
@@ -65,6 +67,18 @@ def comparing(folder: Path, words: int, outputs: int) -> Headed:
     body = load_body("encoder", folder, words)
     head = ComparedTexts(body.config.hidden_size, outputs, getattr(body.config, "hidden_dropout_prob", 0.1))
     return Headed(body, head, {"head": "compared", "body": "encoder"})
+
+
+def at_last_token(folder: Path, words: int, outputs: int) -> Headed:
+    """The decoder in a folder with logits at each text's last token: by the `score` that it has, if that fits."""
+    body = load_body("encoder", folder, words)
+    config = body.config.get_text_config()
+    head = LastToken(config.hidden_size, outputs, getattr(config, "initializer_range", 0.02))
+    with safe_open(folder / BODY_WEIGHTS, "pt") as weights, torch.no_grad():
+        score = weights.get_tensor("score.weight") if "score.weight" in weights.offset_keys() else head.score.weight
+        if score.shape == head.score.weight.shape:
+            head.score.weight.copy_(score)
+    return Headed(body, head, {"head": "last", "body": "encoder"})
 
 
 def with_label_vectors(body: PreTrainedModel, labels: int) -> Headed:
@@ -137,6 +151,8 @@ def read_headed(folder: Path, words: int, task: Any, params: Any) -> Headed:
             headed = sentence_encoder(folder, words)
         case "compared":
             headed = comparing(folder, words, len(task.outputs))
+        case "last":
+            headed = at_last_token(folder, words, len(task.outputs))
         case "vectors":
             headed = with_label_vectors(load_body("encoder", folder, words), len(task.outputs))
         case "words":

@@ -80,3 +80,22 @@ class AtToken(nn.Module):
         counted = marked.cumsum(dim=1)
         chosen = marked * (counted == (counted[:, -1:] if self.last else 1)).to(marked.dtype)
         return (said * chosen.unsqueeze(-1).to(said.dtype)).sum(dim=1)
+
+
+class LastToken(nn.Module):
+    """Logits at the last token of a text that counts: of a model that reads forward, the only one that saw all of it.
+
+    One linear layer without bias, as the `score` of Transformers' decoders, which look for the last token that is not
+    the padding token instead, and so miss the end of a text that ends in it.
+    """
+
+    def __init__(self, hidden_size: int, outputs: int, spread: float) -> None:
+        super().__init__()
+        self.last = AtToken(last=True)
+        self.score = nn.Linear(hidden_size, outputs, bias=False)
+        nn.init.normal_(self.score.weight, std=spread)
+
+    def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, outputs), given (batch, tokens, hidden) and the mask (batch, tokens)."""
+        logits: torch.Tensor = self.score(self.last(hidden, attention_mask))
+        return logits

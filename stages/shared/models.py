@@ -6,6 +6,7 @@ from typing import Any
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -14,13 +15,14 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from stages.shared.bodies import has_token_types, load_base, load_language_model
-from stages.shared.headed import DESCRIPTION, comparing, read_headed, sentence_encoder, with_custom_head
+from stages.shared.bodies import has_token_types, load_base, load_language_model, reads_forward
+from stages.shared.headed import DESCRIPTION, at_last_token, comparing, read_headed, sentence_encoder, with_custom_head
 
 USUAL = {
     "sequence": AutoModelForSequenceClassification,
     "compared": AutoModelForSequenceClassification,  # of a base that does not tell two texts apart by token types
     "token": AutoModelForTokenClassification,
+    "picture": AutoModelForImageClassification,
 }
 WRITING = {"seq2seq": AutoModelForSeq2SeqLM, "causal_lm": AutoModelForCausalLM, "masked_lm": AutoModelForMaskedLM}
 
@@ -46,8 +48,11 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
         return sentence_encoder(folder, words)
     if params.head is not None:
         return with_custom_head(folder, words, task, params)
-    if task.head == "compared" and has_token_types(AutoConfig.from_pretrained(str(folder), local_files_only=True)):
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    if task.head == "compared" and has_token_types(config):
         return comparing(folder, words, len(task.outputs))
+    if task.head in ("sequence", "compared") and reads_forward(config):
+        return at_last_token(folder, words, len(task.outputs))
     names = dict(enumerate(task.outputs))
     places = {name: position for position, name in names.items()}
     return load_base(USUAL[task.head], folder, words, id2label=names, label2id=places)

@@ -55,6 +55,7 @@ class Language(Section):
 
 class Validate(Section):
     characters: Bounds
+    sides: Bounds
     limits: FaultLimits
     max_cut_share: Fraction
     max_unknown_token_share: Fraction
@@ -78,9 +79,17 @@ class BackTranslation(Section):
     translator: Annotated[Any, ChosenFrom("translators")]
 
 
+class PictureCopies(Section):
+    copies: int = Field(ge=0, le=20)
+    flip: Literal["none", "horizontal", "vertical", "both"]
+    crop: float = Field(ge=0, lt=1)
+    colour: float = Field(ge=0, lt=1)
+
+
 class Augment(Section):
     synonyms: Synonyms
     back_translation: BackTranslation
+    pictures: PictureCopies
 
 
 class Base(Section):

@@ -20,12 +20,14 @@ class Row:
         values: name that the task asks for (`text`, `label`, `id` ...): the value, as text where the file has text;
             `entities` as a list of {start, end (excluded), label}, `answers` of {text, start}.
         fault: why the row cannot be read, else None; `values` then holds what could be.
+        folder: what paths in the values are relative to, where the row comes from files.
     """
 
     split: str
     place: str
     values: dict[str, Any]
     fault: str | None = None
+    folder: Path | None = None
 
 
 class Source(Protocol):

@@ -85,7 +85,7 @@ def row_of(source: Input, split: str, record: Record) -> Row:
         split = _SPLIT_WORDS.get(word.lower(), split)
         if split == "all" and not fault:
             fault = f"split: '{word}' is none of {', '.join(_SPLIT_WORDS)}"
-    return Row(split, place, values, fault)
+    return Row(split, place, values, fault, source.path.parent)
 
 
 def check_length(source: Input, record: Record) -> None:

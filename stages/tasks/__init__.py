@@ -10,33 +10,54 @@ Every stage reads the chosen file for its Params: what is heavy is imported wher
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
 from serving.reading import Reader, Window
+from serving.text import matching_key
 from stages.shared import plugins
 from stages.shared.examples import Example
-from stages.shared.outcome import Metrics
+from stages.tasks._measured import Measured, Prediction
 
 if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
     import torch
     from transformers import PreTrainedTokenizerBase
 
     from serving.runtime import Runtime
+    from stages.shared.base_model import BaseModel
     from stages.shared.items import Item, Output
+    from stages.shared.no_words import NoWords
+
+__all__ = [
+    "Batch",
+    "Measured",
+    "Move",
+    "Prediction",
+    "Run",
+    "Span",
+    "Task",
+    "asked_of",
+    "content_of",
+    "task_of",
+    "texts_of",
+]
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
-Prediction: TypeAlias = dict[str, Any]
-"""{"answer": in one line, "confidence": or None, "said": by the server, "scores": of what was expected, if any}"""
 Span: TypeAlias = tuple[int, int]  # of characters, the end excluded
 Move: TypeAlias = Callable[[int], int]  # where a position of a text lies after the text has changed
 Run: TypeAlias = Callable[[Sequence[tuple[str, ...]]], list[Any]]  # the model's output for each of many requests
 
 
-class Task(Protocol):
+class Task(Measured, Protocol):
     """What `open_task` gives."""
+
+    @property
+    def medium(self) -> Literal["text", "picture"]:
+        """What its examples are made of: how validate measures and compares them, and augment makes copies."""
+        ...
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -45,7 +66,7 @@ class Task(Protocol):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Those of them that a server is given, in the order in which the model reads them."""
+        """What a server is given: those of the texts that the model reads, in their order, or a picture."""
         ...
 
     @property
@@ -59,11 +80,14 @@ class Task(Protocol):
         ...
 
     @property
-    def head(self) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm"]:
+    def head(
+        self,
+    ) -> Literal["sequence", "compared", "token", "sentence", "seq2seq", "causal_lm", "masked_lm", "picture"]:
         """What the model gives.
 
-        sequence: (batch, outputs); compared: the same, of two texts; token: (batch, tokens, outputs);
-        sentence: unit vectors (batch, hidden); seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
+        sequence: (batch, outputs); compared, picture: the same, of two texts, of a picture;
+        token: (batch, tokens, outputs); sentence: unit vectors (batch, hidden);
+        seq2seq, causal_lm, masked_lm: (batch, tokens, words of the tokenizer).
         """
         ...
 
@@ -90,6 +114,37 @@ class Task(Protocol):
     @property
     def columns(self) -> dict[str, Any]:
         """The columns that it adds to an example, with their types (`datasets` features)."""
+        ...
+
+    # reading
+
+    def opened(self, values: dict[str, Any], folder: Path, watched: Path) -> dict[str, Any]:
+        """The values of a row of the source, with what lies in files of its own, such as pictures, in their place.
+
+        Args:
+            values: by the names of the columns.
+            folder: what the row's paths are relative to.
+            watched: the folder, or the file, that DVC watches: what lies outside it may change unseen.
+
+        Raises:
+            ValueError: a file cannot be used; the message says which.
+        """
+        ...
+
+    def require_fit(self, base: BaseModel) -> None:
+        """Raise ParamsError where the base cannot read what the parameters say, such as so long a text."""
+        ...
+
+    def open_tokenizer(self, folder: Path) -> PreTrainedTokenizerBase | NoWords:
+        """The tokenizer in the folder of a base or trained model, with the marks; where no words are read, NoWords.
+
+        Raises:
+            MachineError: there is none that can be read.
+        """
+        ...
+
+    def open_reader(self, tokenizer: Any, settings: Mapping[str, Any]) -> Reader:
+        """The reader that production has, given what `open_tokenizer` gave, and the settings of task and method."""
         ...
 
     # the expected answer of an example
@@ -205,51 +260,6 @@ class Task(Protocol):
         """What an answer needs beside model and settings, as an index: name: array or list of texts."""
         ...
 
-    # measuring
-
-    def metrics(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """Every metric of the task, `primary` among them."""
-        ...
-
-    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """The F1 of each class, by its name, for the worst class of a comparison; empty without classes."""
-        ...
-
-    def rightness(self, example: Example, prediction: Prediction) -> float:
-        """How right a prediction is, from 0 to 1 (all right)."""
-        ...
-
-    def agrees(self, one: Prediction, other: Prediction) -> bool:
-        """Whether two models give the same answer."""
-        ...
-
-    def resample(
-        self, examples: Sequence[Example], models: Sequence[Sequence[Prediction]], samples: int, seed: int
-    ) -> list[dict[str, np.ndarray]]:
-        """The headline metrics, and `f1.<class>`, of each model in resamples of the test rows.
-
-        The rows drawn are the same for all models, so that the values of two can be subtracted.
-
-        Returns:
-            For each model: name of the metric: its values, shape (samples,).
-        """
-        ...
-
-    def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
-        """The examples as the classical method is given them: mostly as they are, or with their tokens."""
-        ...
-
-    def baseline(self, splits: Mapping[str, Sequence[Example]], seed: int) -> tuple[list[Prediction], str]:
-        """What the classical method for the task answers on splits["test"], and what it is, in words.
-
-        It learns from splits["train"] and chooses its settings on splits["validation"].
-        """
-        ...
-
-    def report(self, out: Path, examples: Sequence[Example], predicted: Sequence[Prediction]) -> str:
-        """Write the task's own plots/*.csv and pictures/*.png into `out`; give its part of the report, in Markdown."""
-        ...
-
 
 def task_of(params: Any) -> Task:
     """The task that the section `task` of params.yaml chooses."""
@@ -262,5 +272,12 @@ def texts_of(task: Task, example: Example) -> tuple[str, ...]:
 
 
 def asked_of(task: Task, example: Example) -> tuple[str, ...]:
-    """Those texts of an example that a server is given."""
+    """What a server is given of an example: texts, or the bytes of a picture."""
     return task.question(example)
+
+
+def content_of(task: Task, example: Example) -> bytes:
+    """16 bytes that examples share which say the same: texts but for case, spaces and the like; pictures to the bit."""
+    values = [example[name] for name in dict.fromkeys((*task.texts, *task.asked))]
+    parts = [value if isinstance(value, bytes) else matching_key(value).encode() for value in values]
+    return blake2b(b"\0".join(parts), digest_size=16).digest()

@@ -40,7 +40,7 @@ class LabelledTexts(PlainTexts):
     labels: list[str]
     reading: dict[str, Any]
     texts: tuple[str, ...] = ("text",)
-    head: Literal["sequence", "compared"] = "sequence"
+    head: Literal["sequence", "compared", "picture"] = "sequence"
     primary: str = "macro_f1"
 
     @property
@@ -121,7 +121,7 @@ class SingleLabel(LabelledTexts):
         return {
             "task": self.name,
             "answers": "label",
-            "inputs": list(self.texts),
+            "inputs": list(self.asked),
             "labels": self.labels,
             **self.reading,
         }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from serving.runtime import Runtime
+    from stages.shared.base_model import BaseModel
     from stages.shared.items import Item, Output
 
 _PROTECTED = """
@@ -30,6 +32,7 @@ _PROTECTED = """
 class PlainTexts:
     """The parts of a task whose examples are texts without spans."""
 
+    medium: Literal["text", "picture"] = "text"
     texts: tuple[str, ...]
     reading: dict[str, Any]
     marks: list[str] = []  # noqa: RUF012  # never changed
@@ -48,6 +51,28 @@ class PlainTexts:
     def paraphrased(self) -> tuple[str, ...]:
         """All texts."""
         return self.texts
+
+    def opened(self, values: dict[str, Any], folder: Path, watched: Path) -> dict[str, Any]:
+        """The values as they are."""
+        return values
+
+    def require_fit(self, base: BaseModel) -> None:
+        """Raise ParamsError where texts may be longer than the base can read."""
+        from stages.shared.base_model import require_length
+
+        require_length(base, self.reading["max_tokens"])
+
+    def open_tokenizer(self, folder: Path) -> Any:
+        """The tokenizer in the folder, with the marks in its vocabulary."""
+        from stages.shared.base_model import tokenizer_of
+
+        return tokenizer_of(folder, self.marks)
+
+    def open_reader(self, tokenizer: Any, settings: Mapping[str, Any]) -> Reader:
+        """The reader of texts by that tokenizer."""
+        from stages.shared.items import reader_of
+
+        return reader_of(tokenizer, settings)
 
     def with_texts(self, example: Example, texts: tuple[str, ...], moves: Sequence[Move]) -> Example:
         """The same example with other texts."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from stages.shared.base_model import BaseModel
     from stages.shared.items import Item, Output
 
 
@@ -80,6 +81,12 @@ class Seq2Seq(WrittenTexts):
     def limits(self) -> tuple[int, ...]:
         """Of the text, and of the target."""
         return self.reading["max_tokens"], self.writing.max_new_tokens
+
+    def require_fit(self, base: BaseModel) -> None:
+        """Raise ParamsError where a text or a target may be longer than the base can read."""
+        from stages.shared.base_model import require_length
+
+        require_length(base, max(self.limits))
 
     def shown(self, example: Example) -> list[tuple[str, ...]]:
         """The text and the target, each by itself."""

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from stages.methods import Method, Start, check_method
 from stages.shared import plugins
 from stages.shared.answering import write_settings
-from stages.shared.base_model import POINTER, read_pointer, require_length, tokenizer_of
+from stages.shared.base_model import POINTER, read_pointer
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
 from stages.shared.fitting import Data, History, Plan, fit, make_repeatable
@@ -53,11 +53,11 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     started = time.perf_counter()
     make_repeatable(params.seed, params.train.threads)
     pinned = read_pointer(base)
-    require_length(pinned, params.task.max_tokens)
-    shutil.copyfile(base / POINTER, out / POINTER)
     task = task_of(params.task)
+    task.require_fit(pinned)
+    shutil.copyfile(base / POINTER, out / POINTER)
     check_method(task, params)
-    tokenizer = tokenizer_of(pinned.folder, task.marks)
+    tokenizer: Any = task.open_tokenizer(pinned.folder)
     start = Start(
         task=task,
         base=pinned.folder,
@@ -69,8 +69,9 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     method = cast(Method, plugins.load("methods", params.train.method.name))
     settings = task.settings() | task.base_settings(tokenizer) | method.settings(start, params.train.method)
     data = read_data(augmented, task, tokenizer, settings, params.train.class_weights == "balanced")
-    if pinned.is_new:
-        refuse_cut([*data.train_rows, *data.validation_rows], task, data.reader, params.validate_.max_cut_share)
+    if pinned.is_new and task.medium == "text" and params.task.long_texts != "windows":
+        rows = [*data.train_rows, *data.validation_rows]
+        refuse_cut(rows, task, data.reader.tokenizer, params.validate_.max_cut_share)
     model = method.prepare(start, params.train.method)
     history = History()
     try:

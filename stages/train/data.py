@@ -3,19 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
 from stages.shared.examples import read_split
 from stages.shared.fitting import Data
-from stages.shared.items import reader_of
 from stages.tasks import Task
 
 
-def read_data(
-    augmented: Path, task: Task, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any], balanced: bool
-) -> Data:
+def read_data(augmented: Path, task: Task, tokenizer: Any, settings: dict[str, Any], balanced: bool) -> Data:
     """Both splits, as the model reads them."""
-    reader = reader_of(tokenizer, settings)
+    reader = task.open_reader(tokenizer, settings)
     train_rows, validation_rows = (list(read_split(augmented, split)) for split in ("train", "validation"))
     return Data(
         task=task,

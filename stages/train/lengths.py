@@ -2,26 +2,30 @@
 
 from collections.abc import Sequence
 
-from serving.reading import Reader
+from tokenizers import Tokenizer
+
 from stages.shared.errors import Refused
 from stages.shared.examples import Example
 from stages.tasks import Task
 
 
-def refuse_cut(rows: Sequence[Example], task: Task, reader: Reader, max_share: float) -> None:
+def _is_long(shown: Sequence[tuple[str, ...]], limits: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Whether a text or pair has more tokens than the model reads at once; the last limit is of all that follow."""
+    counts = [len(tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None).ids) for texts in shown]
+    return any(count > limits[min(place, len(limits) - 1)] for place, count in enumerate(counts))
+
+
+def refuse_cut(rows: Sequence[Example], task: Task, tokenizer: Tokenizer, max_share: float) -> None:
     """Raise Refused when more than a fraction of the user's own rows lose something of their texts.
 
     Args:
         rows: of training and validation; copies are not counted.
         task: what the model reads of them.
-        reader: how it reads them.
+        tokenizer: that neither pads nor cuts.
         max_share: validate.max_cut_share.
     """
     own = [row for row in rows if not row["made_by"]]
-    shown = [task.shown(row) for row in own]
-    readings = reader.read_all([texts for several in shown for texts in several])
-    rows_of = [place for place, several in enumerate(shown) for _ in several]
-    cut = len({place for place, reading in zip(rows_of, readings, strict=True) if reading.cut})
+    cut = sum(_is_long(task.shown(row), task.limits, tokenizer) for row in own)
     if cut > max_share * len(own):
         raise Refused(
             f"train: {cut:,} of {len(own):,} texts are longer than task.max_tokens and would be cut, at most "

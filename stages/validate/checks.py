@@ -1,49 +1,9 @@
-"""What is expected of the data: each check names a Great Expectations class, its arguments, and what to do when unmet.
-
-A check says nothing about how it is run, and this file does not import great_expectations.
-"""
-
-from dataclasses import dataclass
-from typing import Any
+"""What is expected of the data, whatever it is made of; what is expected of texts or pictures their medium says."""
 
 from stages.shared.params import SPLITS, Params, Split, Validate
+from stages.validate.check import Check, at_most, percent
 from stages.validate.duplicates import PAIRS, overlap_column
-from stages.validate.tables import Table
-
-
-@dataclass(frozen=True)
-class Check:
-    """One expectation.
-
-    Attributes:
-        name: as in params.yaml where the limit is a parameter.
-        table: which of the tables it is about.
-        expectation: the class of great_expectations.expectations.
-        arguments: its arguments.
-        limit: what is allowed, for the reader.
-        noun: what is counted, as "test texts".
-        fault: what is said of those at fault, as "are also in train"; empty where rows are only counted.
-        advice: what the user can do.
-    """
-
-    name: str
-    table: Table
-    expectation: str
-    arguments: dict[str, Any]
-    limit: str
-    noun: str
-    fault: str
-    advice: str
-
-
-def percent(share: float) -> str:
-    """A fraction as a percentage with three digits: 0.2808 is 28.1 %."""
-    return f"{share * 100:.3g} %"
-
-
-def is_cut(long_texts: str) -> bool:
-    """Whether a text that is longer than the model loses something, given task.long_texts."""
-    return long_texts != "windows"
+from stages.validate.medium import Medium
 
 
 def columns_check() -> Check:
@@ -60,22 +20,13 @@ def columns_check() -> Check:
     )
 
 
-def _at_most(limit: float, name: str, expectation: str, noun: str, fault: str, advice: str, **arguments: Any) -> Check:
-    """A check that at most a fraction of the rows is at fault."""
-    # rounded: 59 good rows of 100 are a share of 0.59, and 1 - 0.41 is a little more
-    arguments |= {"mostly": round(1 - limit, 12)}
-    return Check(
-        name, "rows", expectation, arguments, f"at most {percent(limit)}" if limit else "none", noun, fault, advice
-    )
-
-
 def _identity_checks() -> list[Check]:
     again = "Give every row an id of its own, or leave the id out of ingest.source.columns."
     own = "Take the rows that were made from others out of the source: copies are made from the training split alone."
     return [
-        _at_most(0, "id", "ExpectColumnValuesToNotBeNull", "rows", "have no id", again, column="id"),
-        _at_most(0, "id", "ExpectColumnValuesToBeUnique", "rows", "share their id", again, column="id"),
-        _at_most(
+        at_most(0, "id", "ExpectColumnValuesToNotBeNull", "rows", "have no id", again, column="id"),
+        at_most(0, "id", "ExpectColumnValuesToBeUnique", "rows", "share their id", again, column="id"),
+        at_most(
             0,
             "parent",
             "ExpectColumnValuesToBeInSet",
@@ -88,20 +39,8 @@ def _identity_checks() -> list[Check]:
     ]
 
 
-def _empty_text_check(params: Validate) -> Check:
-    return _at_most(
-        params.limits.empty_text,
-        "empty_text",
-        "ExpectColumnValuesToNotBeNull",
-        noun="rows",
-        fault="have no text",
-        advice="Fill in the texts or delete the rows; or raise validate.limits.empty_text.",
-        column="characters",
-    )
-
-
 def _unusable_label_check(params: Validate) -> Check:
-    return _at_most(
+    return at_most(
         params.limits.unusable_label,
         "unusable_label",
         "ExpectColumnValuesToBeNull",
@@ -113,103 +52,45 @@ def _unusable_label_check(params: Validate) -> Check:
     )
 
 
-def _length_check(params: Validate) -> Check:
-    bounds = params.characters
-    return _at_most(
-        params.limits.length,
-        "length",
-        "ExpectColumnValuesToBeBetween",
-        noun="texts",
-        fault=f"are not {bounds.min:,} to {bounds.max:,} characters long",
-        advice="Mend the texts, or change validate.characters; or raise validate.limits.length.",
-        column="characters",
-        min_value=bounds.min,
-        max_value=bounds.max,
-    )
-
-
-def _duplicate_check(params: Validate) -> Check:
-    return _at_most(
+def _duplicate_check(params: Validate, noun: str) -> Check:
+    return at_most(
         params.limits.duplicate,
         "duplicate",
         "ExpectColumnValuesToBeInSet",
         noun="rows",
-        fault="repeat a text of their split",
+        fault=f"repeat a {noun} of their split",
         advice="Delete the repeated rows; or raise validate.limits.duplicate.",
         column="duplicate",
         value_set=[False],
     )
 
 
-def _conflict_check(params: Validate) -> Check:
-    return _at_most(
+def _conflict_check(params: Validate, noun: str) -> Check:
+    return at_most(
         params.limits.conflict,
         "conflict",
         "ExpectColumnValuesToBeInSet",
         noun="rows",
-        fault="have a text that has another label or answer elsewhere",
-        advice="Decide on one for each text; or raise validate.limits.conflict.",
+        fault=f"have a {noun} that has another label or answer elsewhere",
+        advice=f"Decide on one for each {noun}; or raise validate.limits.conflict.",
         column="conflict",
         value_set=[False],
     )
 
 
-def _overlap_check(name: str, limit: float, kind: str, gives: Split, keeps: Split) -> Check:
-    return _at_most(
+def _overlap_check(name: str, limit: float, noun: str, gives: Split, keeps: Split) -> Check:
+    kind = "exact" if name == "leak" else "near"
+    return at_most(
         limit,
         name,
         "ExpectColumnValuesToNotBeInSet",
-        noun=f"{keeps} texts",
+        noun=f"{keeps} {noun}s",
         fault=f"are {'also' if kind == 'exact' else 'nearly'} in {gives}",
-        advice=f"Take the repeated texts out of one file: a model does better on texts that it has seen. Or raise "
+        advice=f"Take the repeated {noun}s out of one file: a model does better on {noun}s that it has seen. Or raise "
         f"validate.limits.{name}: up to it the copies are set aside from the earlier split, never from test.",
         column=overlap_column(gives, keeps),
         value_set=[kind],
     )
-
-
-def _cut_check(params: Validate, max_tokens: int) -> Check:
-    return _at_most(
-        params.max_cut_share,
-        "max_cut_share",
-        "ExpectColumnValuesToBeBetween",
-        noun="texts",
-        fault=f"are longer than {max_tokens} tokens and would be cut",
-        advice="Raise task.max_tokens, set task.long_texts to windows, split the texts, or raise "
-        "validate.max_cut_share.",
-        column="tokens",
-        max_value=max_tokens,
-    )
-
-
-def _unknown_tokens_check(params: Validate) -> Check:
-    return Check(
-        name="max_unknown_token_share",
-        table="figures",
-        expectation="ExpectColumnMaxToBeBetween",
-        arguments={"column": "unknown_token_share", "max_value": params.max_unknown_token_share},
-        limit=f"at most {percent(params.max_unknown_token_share)}",
-        noun="of the tokens",
-        fault="are unknown to the tokenizer",
-        advice="Take a base model made for this language (pretrain.base), or look at ingest.source.encoding.",
-    )
-
-
-def _language_checks(params: Validate) -> list[Check]:
-    expected = params.language.expected
-    if expected is None:
-        return []
-    check = _at_most(
-        round(1 - params.language.min_share, 12),
-        "language",
-        "ExpectColumnValuesToBeInSet",
-        noun="sampled texts",
-        fault=f"are not in the language '{expected}'",
-        advice="Set validate.language.expected to the language of the data, or to null to leave it unchecked.",
-        column="language",
-        value_set=[expected],
-    )
-    return [check]
 
 
 def _rows_check(params: Validate, split: Split) -> Check:
@@ -273,27 +154,26 @@ def _class_checks(params: Validate, declared: list[str]) -> list[Check]:
     return checks
 
 
-def build_checks(params: Params, declared: list[str], max_tokens: int) -> list[Check]:
+def build_checks(params: Params, declared: list[str], medium: Medium) -> list[Check]:
     """Every check that the parameters ask for, but that of the columns, which comes before the rows can be read.
 
     Args:
+        params: the limits.
         declared: the classes of the task, if it has any.
-        max_tokens: that it reads at once.
+        medium: what the examples are made of.
     """
-    wanted = params.validate_
+    wanted, noun = params.validate_, medium.noun
     limits = wanted.limits
     return [
         *_identity_checks(),
-        _empty_text_check(wanted),
+        medium.empty_check(),
         _unusable_label_check(wanted),
-        _length_check(wanted),
-        _duplicate_check(wanted),
-        _conflict_check(wanted),
-        *(_overlap_check("leak", limits.leak, "exact", *pair) for pair in PAIRS),
-        *(_overlap_check("near_leak", limits.near_leak, "near", *pair) for pair in PAIRS),
-        *([_cut_check(wanted, max_tokens)] if is_cut(params.task.long_texts) else []),
-        _unknown_tokens_check(wanted),
-        *_language_checks(wanted),
+        medium.size_check(),
+        _duplicate_check(wanted, noun),
+        _conflict_check(wanted, noun),
+        *(_overlap_check("leak", limits.leak, noun, *pair) for pair in PAIRS),
+        *(_overlap_check("near_leak", limits.near_leak, noun, *pair) for pair in PAIRS),
+        *medium.other_checks(),
         *(_rows_check(wanted, split) for split in SPLITS),
         *_class_checks(wanted, declared),
     ]

@@ -1,17 +1,20 @@
-"""The same text, or nearly the same, where it must not be: within a split, with two answers, and across splits."""
+"""The same, or nearly the same, where it must not be: within a split, with two answers, and across splits."""
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from stages.shared.params import Split
-from stages.validate.near_duplicates import Matches, find_near_duplicates
+from stages.validate.near_duplicates import Matches
 
 # The split that gives the row up, then the split that keeps it: what is measured on is never thinned out.
 PAIRS: tuple[tuple[Split, Split], ...] = (("train", "validation"), ("train", "test"), ("validation", "test"))
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
+Near = Callable[[Indices, Indices], Matches]
 
 
 def overlap_column(gives: Split, keeps: Split) -> str:
@@ -59,20 +62,20 @@ def _exact_partner(codes: Indices, here: Indices, there: Indices) -> Indices:
     return np.where(known[at] == codes[here], there[first[at]], -1)
 
 
-def _near_partners(keys: pd.Series, codes: Indices, here: Indices, there: Indices, similarity: float) -> Matches:
+def _near_partners(near: Near, codes: Indices, here: Indices, there: Indices) -> Matches:
     """For each position in `here` and in `there`, one on the other side that is nearly the same, or -1."""
     _, first_here, left_back = np.unique(codes[here], return_index=True, return_inverse=True)
     _, first_there, right_back = np.unique(codes[there], return_index=True, return_inverse=True)
     left, right = here[first_here], there[first_there]
-    found = find_near_duplicates(keys.iloc[left].tolist(), keys.iloc[right].tolist(), similarity)
+    found = near(left, right)
     # a -1 in `found` picks the -1 at the end
     return Matches(left=np.append(right, -1)[found.left][left_back], right=np.append(left, -1)[found.right][right_back])
 
 
-def _add_overlap(rows: pd.DataFrame, codes: Indices, gives: Split, keeps: Split, similarity: float) -> None:
+def _add_overlap(rows: pd.DataFrame, codes: Indices, gives: Split, keeps: Split, near_ones: Near) -> None:
     compared = usable(rows)
     here, there = (np.flatnonzero(compared & (rows["split"] == split).to_numpy()) for split in (gives, keeps))
-    near = _near_partners(rows["key"], codes, here, there, similarity)
+    near = _near_partners(near_ones, codes, here, there)
     exact_here, exact_there = _exact_partner(codes, here, there), _exact_partner(codes, there, here)
     partner = np.full(len(rows), -1, np.int64)
     partner[here] = np.where(exact_here >= 0, exact_here, near.left)
@@ -82,8 +85,8 @@ def _add_overlap(rows: pd.DataFrame, codes: Indices, gives: Split, keeps: Split,
     rows[overlap_column(gives, keeps)] = pd.Series(kind, index=rows.index, dtype="str")
 
 
-def add_duplicates(rows: pd.DataFrame, similarity: float) -> None:
-    """Add to the rows what they repeat.
+def add_duplicates(rows: pd.DataFrame, near: Near) -> None:
+    """Add to the rows what they repeat, given what finds those that are nearly the same, by position.
 
     Columns: text_code (equal for equal texts); conflict; first_in_split (position or -1); and for each pair of PAIRS
     `<gives>_partner_in_<keeps>` and `<gives>_in_<keeps>` (null where the row is not of `keeps`).
@@ -93,4 +96,4 @@ def add_duplicates(rows: pd.DataFrame, similarity: float) -> None:
     rows["conflict"] = conflicts(rows, codes)
     rows["first_in_split"] = first_of_split(rows, codes)
     for gives, keeps in PAIRS:
-        _add_overlap(rows, codes, gives, keeps, similarity)
+        _add_overlap(rows, codes, gives, keeps, near)

@@ -18,7 +18,7 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.expectation import Expectation
 
-from stages.validate.checks import Check
+from stages.validate.check import Check
 from stages.validate.findings import Result
 from stages.validate.tables import Table, Tables
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from rapidfuzz.distance import Levenshtein
 
-from stages.shared.params import FaultLimits, Validate
+from stages.shared.params import Bounds, FaultLimits
 from stages.validate.duplicates import PAIRS, partner_column
+from stages.validate.medium import Medium
 
 KINDS = tuple(FaultLimits.model_fields)
 _SHOWN = 60  # characters of an answer
@@ -30,11 +30,11 @@ def _is_leak(rows: pd.DataFrame, exact: bool) -> Mask:
     return leaking
 
 
-def find_faults(rows: pd.DataFrame, params: Validate) -> dict[str, Mask]:
-    """Which rows have each kind of fault; one row may have several."""
+def find_faults(rows: pd.DataFrame, bounds: Bounds) -> dict[str, Mask]:
+    """Which rows have each kind of fault; one row may have several. The bounds are of their sizes."""
     empty = rows["key"].isna().to_numpy()
-    too_short = (rows["shortest"] < params.characters.min).to_numpy()
-    too_long = (rows["longest"] > params.characters.max).to_numpy()
+    too_short = (rows["shortest"] < bounds.min).to_numpy()
+    too_long = (rows["longest"] > bounds.max).to_numpy()
     return {
         "empty_text": empty,
         "unusable_label": rows["answer_fault"].notna().to_numpy(),
@@ -59,25 +59,27 @@ def _shortened(answer: str) -> str:
 class _Reasons:
     """Says in words why a row is set aside, naming other rows by their place."""
 
-    def __init__(self, rows: pd.DataFrame, params: Validate) -> None:
+    def __init__(self, rows: pd.DataFrame, medium: Medium) -> None:
         self.columns: dict[str, Any] = {name: rows[name].to_numpy() for name in rows.columns}
-        self.params = params
+        self.rows, self.medium, self.noun = rows, medium, medium.noun
         self.by_code = rows.loc[rows["conflict"]].groupby("text_code").indices
         self.conflicting = np.flatnonzero(rows["conflict"].to_numpy())
 
     def empty_text(self, row: int) -> str:
-        return "no text"
+        return self.medium.emptiness(self.rows, row)
 
     def unusable_label(self, row: int) -> str:
         return str(self.columns["answer_fault"][row])
 
     def length(self, row: int) -> str:
         shortest, longest = self.columns["shortest"][row], self.columns["longest"][row]
-        bounds = self.params.characters
-        return f"{shortest if shortest < bounds.min else longest} characters, allowed {bounds.min} to {bounds.max}"
+        bounds = self.medium.bounds
+        size = shortest if shortest < bounds.min else longest
+        return f"{size} {self.medium.unit}, allowed {bounds.min} to {bounds.max}"
 
     def duplicate(self, row: int) -> str:
-        return f"same text as {self._name(self.columns['first_in_split'][row])}"
+        first, codes = self.columns["first_in_split"][row], self.columns["text_code"]
+        return self._same(first) if codes[first] == codes[row] else self._near(row, first)
 
     def conflict(self, row: int) -> str:
         others = self.conflicting[self.by_code[self.columns["text_code"][row]]]
@@ -88,13 +90,16 @@ class _Reasons:
 
     def leak(self, row: int) -> str:
         codes = self.columns["text_code"]
-        return f"same text as {self._name(next(p for p in self._partners(row) if codes[p] == codes[row]))}"
+        return self._same(next(p for p in self._partners(row) if codes[p] == codes[row]))
 
     def near_leak(self, row: int) -> str:
-        keys = self.columns["key"]
-        partner = next(self._partners(row))
-        similarity = Levenshtein.normalized_similarity(keys[row], keys[partner])
-        return f"nearly the text of {self._name(partner)}, similarity {similarity:.3f}"
+        return self._near(row, next(self._partners(row)))
+
+    def _same(self, other: int) -> str:
+        return f"same {self.noun} as {self._name(other)}"
+
+    def _near(self, row: int, other: int) -> str:
+        return f"nearly the {self.noun} of {self._name(other)}, {self.medium.nearness(self.rows, row, other)}"
 
     def _partners(self, row: int) -> Iterator[int]:
         found = (self.columns[partner_column(gives, keeps)][row] for gives, keeps in PAIRS)
@@ -104,12 +109,12 @@ class _Reasons:
         return f"{self.columns['source'][row]} ({self.columns['split'][row]})"
 
 
-def rejections(rows: pd.DataFrame, faults: dict[str, Mask], params: Validate) -> Iterator[dict[str, Any]]:
+def rejections(rows: pd.DataFrame, faults: dict[str, Mask], medium: Medium) -> Iterator[dict[str, Any]]:
     """The rows that are set aside, in order: {"id", "source", "split", "reasons": ["kind: why", ...]}.
 
     Of the data it quotes labels, spans and answers that are at fault, shortened, and no other text.
     """
-    reasons = _Reasons(rows, params)
+    reasons = _Reasons(rows, medium)
     for row in np.flatnonzero(~is_kept(faults)):
         yield {
             "id": reasons.columns["id"][row],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.validate.checks import Check, percent
+from stages.validate.check import Check, percent
 
 SHOWN = 3
 

@@ -83,7 +83,7 @@ def allowed_edits(length: int, similarity: float) -> int:
     return int((1 - similarity) * length + 1e-9)
 
 
-def _joined(left: Hashes, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
+def joined(left: Hashes, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
     """The pairs of positions with equal hashes, some at a time; for each on the right at most `block` on the left."""
     order = np.argsort(left, kind="stable")
     first = np.searchsorted(left[order], right, side="left")
@@ -132,7 +132,7 @@ def _sharing_a_piece(left: Hashes, right: Hashes, edits: int, weights: Hashes) -
         for shift in range(max(-before, longer - after), min(before, longer + after) + 1):
             moved = start + shift
             if size and 0 <= moved <= right.shape[1] - size:
-                yield from _joined(pieces, right[:, moved : moved + size] @ weights[:size], PIECE_BLOCK)
+                yield from joined(pieces, right[:, moved : moved + size] @ weights[:size], PIECE_BLOCK)
 
 
 def _rows_per_band(similarity: float) -> int:
@@ -177,7 +177,7 @@ def _by_minhash(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[
     rows = _rows_per_band(similarity)
     bands = [_band_hashes(side, rows, which) for side, which in zip((left, right), wanted, strict=True)]
     for band in range(BANDS):
-        for a, b in _joined(bands[0][:, band], bands[1][:, band], BAND_BLOCK):
+        for a, b in joined(bands[0][:, band], bands[1][:, band], BAND_BLOCK):
             yield wanted[0][a], wanted[1][b]
 
 

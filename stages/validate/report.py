@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.shared.params import SPLITS
-from stages.validate.checks import percent
+from stages.validate.check import percent
 from stages.validate.duplicates import PAIRS, overlap_column
 from stages.validate.faults import KINDS, Mask
 from stages.validate.findings import Finding
@@ -46,8 +46,9 @@ def histogram(values: np.ndarray) -> list[Bar]:
     return [Bar(i * width, (i + 1) * width, int(count)) for i, count in enumerate(counts)]
 
 
-def _lengths(table: pd.DataFrame, column: str, limit: int, unit: str) -> dict[str, Any]:
-    values = table[column].dropna().to_numpy(dtype=np.int64)
+def lengths(column: pd.Series, limit: int, unit: str) -> dict[str, Any]:
+    """A histogram of sizes, with their limit."""
+    values = column.dropna().to_numpy(dtype=np.int64)
     bars = histogram(values)
     quantiles = np.percentile(values, [0, 50, 95, 100], method="lower") if len(values) else [0, 0, 0, 0]
     return {
@@ -93,28 +94,18 @@ def _by_name(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
 def describe(
     rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], kept: Mask, findings: Sequence[Finding]
 ) -> dict[str, Any]:
-    """Everything that the templates show, but for the list of rows and the limits."""
+    """What the templates show of any data, but for the list of rows."""
     return {
         "splits": _splits(rows, faults, kept),
         "labels": tables["labels"].to_dict("records"),
-        "long_texts": tables["long_texts"].to_dict("records"),
         "overlaps": _overlaps(tables["rows"]),
-        "languages": _counted(tables["rows"]["language"]),
         "label_faults": _counted(tables["rows"]["answer_fault"]),
-        "unknown_token_share": percent(tables["figures"]["unknown_token_share"].iloc[0]),
         "findings": findings,
         "unmet": sum(not finding.met for finding in findings),
         "unmet_by_name": _by_name([finding for finding in findings if not finding.met]),
         "kinds": KINDS,
         "split_names": SPLITS,
     }
-
-
-def lengths(tables: Tables, max_characters: int, max_tokens: int) -> list[dict[str, Any]]:
-    """The histograms of characters and, where there is a tokenizer already, of tokens, with the limit of each."""
-    table = tables["rows"]
-    limits = {"characters": max_characters, "tokens": max_tokens}
-    return [_lengths(table, name, limit, name) for name, limit in limits.items() if table[name].notna().any()]
 
 
 def write_reports(out: Path, content: dict[str, Any], rejected: Sequence[dict[str, Any]]) -> None:

@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from serving.text import matching_key
-from stages.shared.examples import Example, features
+from stages.shared.examples import Example, features, pieces_of
 from stages.shared.params import SPLITS
 from stages.tasks import Task, texts_of
 from stages.validate.near_duplicates import BETWEEN_TEXTS
 
-BATCH = 5_000
 _COLUMNS = {
     "split": "str",
     "id": "str",
@@ -59,8 +58,8 @@ def schema_frame(ingested: Path, task: Task) -> pd.DataFrame:
 
 def batches_of(folder: Path, split: str) -> Iterator[list[Example]]:
     """The examples of a split, some at a time."""
-    for batch in pq.ParquetFile(folder / f"{split}.parquet").iter_batches(batch_size=BATCH):
-        yield batch.to_pylist()
+    for piece in pieces_of(folder / f"{split}.parquet"):
+        yield piece.to_pylist()
 
 
 def count_tokens(

@@ -1,10 +1,11 @@
 """The tables that the checks are about: figures and flags, never a text."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import pandas as pd
 
-from stages.shared.params import SPLITS, Validate
+from stages.shared.params import SPLITS
 from stages.validate.duplicates import PAIRS, overlap_column
 from stages.validate.faults import Mask
 
@@ -12,14 +13,15 @@ Table = Literal["columns", "rows", "labels", "long_texts", "figures"]
 Tables = dict[Table, pd.DataFrame]
 
 
-def rows_table(rows: pd.DataFrame, faults: dict[str, Mask], params: Validate) -> pd.DataFrame:
-    """What is said of each row. A null means that the question does not arise, and the row is not counted."""
-    table = rows[["id", "source", "split", "parent", "answer_fault", "language"]].copy()
-    empty = faults["empty_text"]
-    # of several texts the one that is out of bounds, if any
-    too_short = rows["shortest"] < params.characters.min
-    table["characters"] = rows["longest"].where(~too_short, rows["shortest"]).astype("Int32").mask(empty)
-    table["tokens"] = rows["tokens"].astype("Int32").mask(empty)
+def rows_table(rows: pd.DataFrame, faults: dict[str, Mask], figures: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """What is said of each row. A null means that the question does not arise, and the row is not counted.
+
+    Args:
+        rows: with what they repeat.
+        faults: of each kind, which rows have it.
+        figures: of the medium.
+    """
+    table = rows[["id", "source", "split", "parent", "answer_fault"]].assign(**figures)
     table["duplicate"], table["conflict"] = faults["duplicate"], faults["conflict"]
     for gives, keeps in PAIRS:
         table[overlap_column(gives, keeps)] = rows[overlap_column(gives, keeps)]
@@ -39,12 +41,13 @@ def labels_table(rows: pd.DataFrame, kept: Mask, declared: list[str]) -> pd.Data
     return table
 
 
-def figures_table(rows: pd.DataFrame, kept: Mask, labels: pd.DataFrame) -> pd.DataFrame:
-    """One row: what is measured of the data as a whole; of each split its kept rows, `labels` that occur in any."""
-    unknown = rows["unknown_tokens"].sum() / max(1, rows["all_tokens"].sum())
+def figures_table(
+    rows: pd.DataFrame, kept: Mask, labels: pd.DataFrame, figures: Mapping[str, list[float]]
+) -> pd.DataFrame:
+    """One row: the medium's figures of the data as a whole; of each split its kept rows; `labels` that occur in any."""
     counts = {f"rows_{split}": [int((kept & (rows["split"] == split)).sum())] for split in SPLITS}
     occurring = int((labels[list(SPLITS)].sum(axis=1) > 0).sum())
-    return pd.DataFrame({"unknown_token_share": [float(unknown)], "labels": [occurring], **counts})
+    return pd.DataFrame({**figures, "labels": [occurring], **counts})
 
 
 def long_texts_table(rows: pd.DataFrame, declared: list[str], max_tokens: int) -> pd.DataFrame:

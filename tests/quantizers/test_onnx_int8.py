@@ -20,7 +20,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages.quantizers import Quantized, Trained, _export, onnx_int8
+from stages.quantizers import Quantized, Trained, _export, _samples, onnx_int8
 from stages.quantizers._fusion import expected_fusions
 from stages.quantizers.onnx_int8 import FLOAT_MODEL, SMALL_MODEL
 from stages.shared.errors import MachineError
@@ -35,6 +35,7 @@ SHAPE = {
     "num_labels": 3,
 }
 MAX_TOKENS = 40
+SETTINGS = {"max_tokens": MAX_TOKENS}
 PARAMS = onnx_int8.Params(name="onnx_int8", per_channel=True, reduce_range=True)
 
 
@@ -117,14 +118,14 @@ def test_the_float_graph_equals_torch_and_a_changed_torch_model_is_noticed(writt
     other = bert()
     with torch.no_grad():
         other.get_submodule("bert.encoder.layer.1.attention.self.key").weight.mul_(3)
-    assert _export.largest_difference(other, out / FLOAT_MODEL, MAX_TOKENS) > 1e-4
+    assert _export.largest_difference(other, out / FLOAT_MODEL, _samples.samples_of(other, SETTINGS)) > 1e-4
 
 
 def test_the_shapes_hold_single_and_padded_batches_up_to_the_longest() -> None:
-    shapes = _export.shapes(MAX_TOKENS)
+    shapes = _samples.shapes(MAX_TOKENS)
     assert (1, 2) in shapes
     assert max(tokens for _, tokens in shapes) == MAX_TOKENS
-    sample = _export._sample(bert(), *max(shapes))
+    sample = _samples.token_sample(bert(), *max(shapes))
     assert sample["attention_mask"].sum(axis=1).min() < MAX_TOKENS
     assert (sample["input_ids"][sample["attention_mask"] == 0] == 0).all()
 
@@ -177,10 +178,10 @@ def test_the_model_attends_in_its_own_way_afterwards() -> None:
 
 def test_a_model_that_torch_cannot_export_is_named() -> None:
     with pytest.raises(MachineError, match="cannot export a Undecided"):
-        _export.export(Undecided(BertConfig(**SHAPE)))
+        _export.export(Undecided(BertConfig(**SHAPE)), SETTINGS)
 
 
 def test_a_model_too_large_for_one_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_export, "ONNX_LIMIT", 1000)
     with pytest.raises(MachineError, match="at most 1000 fit"):
-        _export.export(bert())
+        _export.export(bert(), SETTINGS)

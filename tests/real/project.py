@@ -20,6 +20,7 @@ SMALL = {
     "pretrain.sha256": None,
     "train.epochs": 1,
     "train.learning_rate": 1.0e-3,
+    "train.threads": 1,
     "augment.back_translation.copies": 0,
     "evaluate.bootstrap_samples": 100,
     "quantize.limits.min_agreement": 0.0,

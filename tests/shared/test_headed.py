@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,6 +140,7 @@ def test_a_module_from_elsewhere_is_not_imported_unless_that_is_allowed(
     for name in ("pip_made/__init__", "pip_made/inner", "both"):
         write_module(site, name)
     write_module(project, "both")  # hidden by the installed one
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", find_spec("pytest.__main__"))  # as of `python -m pytest`
     monkeypatch.syspath_prepend(site)
     with pytest.raises(ParamsError, match=r"only if task\.head_from_packages is true"):
         head_file(f"{module}:First", False)

@@ -62,7 +62,7 @@ def params_for(path: Path, seed: int = 13, source: dict[str, Any] | None = None,
 
 def intake_for(seed: int = 1) -> Intake:
     task = task_of(task_params(TASK))
-    return Intake(task, Columns(task.columns, task.texts, {}, None), seed)
+    return Intake(task, Columns(task.columns, task.texts, {}, None), seed, Path())
 
 
 def write_rows(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text", "label")) -> Path:

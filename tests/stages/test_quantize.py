@@ -9,7 +9,7 @@ import pytest
 
 from flows.perform import perform
 from serving.runtime import Runtime
-from stages.quantize import check_tokens, float_answers
+from stages.quantize import check_reading, float_answers
 from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
 from stages.quantize.parity import compare, parity_checks
 from stages.quantizers import Count, Quantized
@@ -103,7 +103,7 @@ def test_other_tokens_than_in_training_are_noticed(chain: Chain) -> None:
     settings, task = read_settings(chain["model"] / "model"), task_of(chain.params.task)
     items = items_of(task, reader_of(tokenizer_of(chain["model"] / "model"), settings), rows)
     short = Runtime(chain.bundle / "model.onnx", chain.bundle / "tokenizer.json", settings | {"max_tokens": 4})
-    assert check_tokens(short, rows, items, task).passed is False
+    assert check_reading(short, rows, items, task).passed is False
 
 
 def test_parity_counts_agreement_and_names_the_worst_class(make_params: MakeParams) -> None:

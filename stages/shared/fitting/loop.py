@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import TrainingFailed
-from stages.shared.fitting.data import Data, measure
+from stages.shared.fitting.data import Data
 from stages.shared.fitting.history import History
 from stages.shared.fitting.optimizer import add_gradients, learning_rate, make_optimizer, set_learning_rate
 from stages.shared.params import Fitting
@@ -57,7 +57,7 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History) -> Non
     if not any(weight.requires_grad for weight in model.parameters()):
         _Loop(model, data, plan, history, updates=0).validate(0)
         return
-    lengths = [item.tokens for item in data.train]
+    lengths = data.lengths
     per_epoch = len(groups_of_epoch(lengths, plan, epoch=0))
     points = validation_points(per_epoch, plan.values.validations_per_epoch)
     loop = _Loop(model, data, plan, history, updates=per_epoch * plan.values.epochs)
@@ -112,7 +112,7 @@ class _Loop:
     def validate(self, epoch: float) -> None:
         """Measure the validation split, and keep the weights when they are the best so far."""
         task, step = self.data.task, self.history.steps
-        loss, metrics, tuned = measure(self.model, self.data, self.weights, self.plan.values.batch_size)
+        loss, metrics, tuned = self.data.measured(self.model, self.weights, self.plan.values.batch_size)
         rate = self.history.updates[-1]["learning_rate"] if self.history.updates else 0.0
         self._require_finite({"validation loss": loss}, step, rate)
         row = {"step": step, "epoch": epoch, "validation_loss": loss, **metrics}

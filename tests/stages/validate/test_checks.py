@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from stages.shared.params import Params
-from stages.validate.checks import Check, build_checks, percent
+from stages.tasks import task_of
+from stages.validate import medium_of
+from stages.validate.check import Check, percent
+from stages.validate.checks import build_checks
 from stages.validate.expectations import run_checks
 from stages.validate.findings import Finding, Result, finding_of, refusal
 from stages.validate.tables import figures_table, labels_table, long_texts_table
@@ -57,11 +60,15 @@ def test_an_expectation_that_cannot_run_is_an_error_and_never_passes() -> None:
         run_checks({"rows": ROWS}, [broken], None)
 
 
+def names_of(params: Params, declared: list[str]) -> set[str]:
+    return {check.name for check in build_checks(params, declared, medium_of(task_of(params.task), params))}
+
+
 def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., Params]) -> None:
     params = make_params()
-    names = {check.name for check in build_checks(params, ["a", "b"], 128)}
+    names = names_of(params, ["a", "b"])
     asked = set(type(params.validate_.limits).model_fields) | set(type(params.validate_).model_fields)
-    assert asked - {"limits", "characters", "near_duplicate_similarity"} <= names
+    assert asked - {"limits", "characters", "sides", "near_duplicate_similarity"} <= names
 
 
 @pytest.mark.parametrize(
@@ -76,8 +83,7 @@ def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., 
 def test_what_cannot_be_at_fault_is_not_checked(
     values: dict[str, Any], declared: list[str], missing: set[str], make_params: Callable[..., Params]
 ) -> None:
-    every = {check.name for check in build_checks(make_params(), ["a", "b"], 128)}
-    assert every - {check.name for check in build_checks(make_params(values), declared, 128)} == missing
+    assert names_of(make_params(), ["a", "b"]) - names_of(make_params(values), declared) == missing
 
 
 def result(value: float | None = None, **other: Any) -> Result:
@@ -120,7 +126,7 @@ def test_a_label_is_counted_by_the_rows_of_each_split_in_which_it_occurs() -> No
         ["c", 0, 0, 0],
     ]
     assert table["train_share"].tolist() == [1 / 3, 2 / 3, 0]
-    figures = figures_table(rows.assign(unknown_tokens=1, all_tokens=4), kept, table)
+    figures = figures_table(rows, kept, table, {"unknown_token_share": [0.25]})
     assert figures.iloc[0].to_dict() == {
         "unknown_token_share": 0.25,
         "labels": 2,

@@ -3,13 +3,17 @@
 import pandas as pd
 
 from stages.validate.duplicates import add_duplicates
+from stages.validate.near_duplicates import find_near_duplicates
 
 
 def rows_of(*entries: tuple[str, str | None, str]) -> pd.DataFrame:
     """Rows of (split, key, answer), compared; an answer of `?` is at fault."""
     rows = pd.DataFrame(entries, columns=["split", "key", "answer"]).astype("str")
     rows["answer_fault"] = rows["answer"].where(rows["answer"] == "?", None).astype("str")
-    add_duplicates(rows, 0.9)
+    keys = rows["key"]
+    add_duplicates(
+        rows, lambda left, right: find_near_duplicates(keys.iloc[left].tolist(), keys.iloc[right].tolist(), 0.9)
+    )
     return rows
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.validate.checks import percent
+from stages.validate.check import percent
 from stages.validate.language import languages_of
 from stages.validate.report import histogram
 
