@@ -16,6 +16,7 @@ def read_data(
 ) -> Data:
     """Both splits, as the model reads them."""
     reader = reader_of(tokenizer, settings)
+    task = task.read_by(reader)
     train_rows, validation_rows = (list(read_split(augmented, split)) for split in ("train", "validation"))
     return Data(
         task=task,
