@@ -43,7 +43,8 @@ class Predictor:
         self.inputs: list[str] = bundle.settings["inputs"]
         self._answers: Answers = answers_for(bundle.settings)
         self._runtime = Runtime(bundle.model, bundle.tokenizer, bundle.settings)
-        self.settings = bundle.settings | {"tokenizer": self._runtime.reader.tokenizer}
+        self.reader = self._runtime.reader
+        self.settings = bundle.settings | {"tokenizer": self.reader.tokenizer}
 
     def predict(self, *texts: str | bytes) -> dict[str, Any]:
         """The answer to one example, with `truncated`: whether some of it was not read. Raises TextRefused."""

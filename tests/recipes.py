@@ -138,7 +138,8 @@ def answers_of(ran: Ran, count: int) -> list[tuple[str, str]]:
     """What the bundle says of the first test rows, and what quantize had written of them."""
     import pyarrow.parquet as pq
 
-    task, predictor = task_of(ran.params.task), Predictor(ran.folder / "package/bundle")
+    predictor = Predictor(ran.folder / "package/bundle")
+    task = task_of(ran.params.task).read_by(predictor.reader)
     written = pq.read_table(ran.folder / "quantize/predictions.parquet").to_pylist()[:count]
     rows = read_split(ran.folder / "validate", "test").select(range(len(written)))
     said = [predictor.inspect(*asked_of(task, row))[1] for row in rows]

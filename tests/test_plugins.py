@@ -28,7 +28,18 @@ FOUND = {
     "objectives": ["causal_lm", "masked_lm", "none"],
     "quantizers": ["ctranslate2_int8", "onnx_int8"],
     "sources": ["file", "folder", "hub", "sql"],
-    "tasks": ["classification", "generation", "images", "ner", "pairs", "qa", "relations", "retrieval", "seq2seq"],
+    "tasks": [
+        "classification",
+        "generation",
+        "images",
+        "masked_lm",
+        "ner",
+        "pairs",
+        "qa",
+        "relations",
+        "retrieval",
+        "seq2seq",
+    ],
     "thesauri": ["wordnet"],
     "translators": ["apertium", "marian"],
 }
@@ -55,8 +66,15 @@ WHOLE = {  # recipe or variant: what of a task it takes through every stage
     "summarisation": ", summaries",
     "generation": ", prompts",
     "generation_texts": ", texts",
+    "masked_lm": "",
 }
-BEGUN = ["chinese_ner", "chinese_sentiment", "intent", "sentiment"]  # up to training: other data, same tasks
+BEGUN = [
+    "chinese_ner",
+    "chinese_sentiment",
+    "intent",
+    "pretrain_mlm",
+    "sentiment",
+]  # up to training: other data, same tasks
 TABLE: dict[str, list[str]] = {}
 
 
@@ -136,6 +154,9 @@ def test_the_other_recipes_train_on_their_samples(name: str, tmp_path: Path) -> 
     ran = recipes.run(name, tmp_path, lambda stage: stage in ("ingest", "validate", "augment", "pretrain", "train"))
     assert ran.outcomes["ingest"].metrics["rows.rejected"] == 0
     assert ran.outcomes["train"].metrics["steps"] == 2
+    if name == "pretrain_mlm":
+        learnt = ran.outcomes["pretrain"].metrics
+        assert learnt["validation.perplexity"] < learnt["before.perplexity"]
 
 
 def test_the_readme_has_the_table_of_tasks_and_stages() -> None:

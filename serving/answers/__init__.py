@@ -3,6 +3,7 @@
 def check(settings)                             raises BundleDamaged when the settings lack what the kind needs
 def answer(outputs, windows, texts, settings)   the answer to one example, as JSON can hold it, with "confidence"
 def word(answer)                                an answer in one line, the same as the one that was expected if right
+def kept(output, window, settings)              optional: what is kept of an output, where that is much
 
 The pipeline evaluates by these files too, so that what was measured is what is said. What several of them share
 lies in the files that start with `_`.

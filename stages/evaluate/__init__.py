@@ -111,9 +111,11 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
     """Measure the model and the baseline on the test split, and write predictions, errors, plots and the report."""
     started = time.perf_counter()
     task = task_of(params.task)
+    folder = model / "model"
+    task = task.read_by(task.open_reader(task.open_tokenizer(folder), read_settings(folder)))
     splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
     test = splits["test"]
-    answers, counted = answer_all(task, model / "model", splits, params)
+    answers, counted = answer_all(task, folder, splits, params)
     predicted_at = time.perf_counter()
     others, baseline = task.baseline(counted, params.seed)
     baseline_at = time.perf_counter()

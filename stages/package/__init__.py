@@ -78,6 +78,7 @@ def check_answers(bundle: Path, examples: Sequence[Example], evaluated: Path, ta
         Refused: one differs; the ids of all that do are named.
     """
     predictor = Predictor(bundle)
+    task = task.read_by(predictor.reader)
     rows = pq.read_table(evaluated).slice(0, len(examples)).to_pylist()
     wrong = []
     for example, row in zip(examples, rows, strict=True):

@@ -130,13 +130,14 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
     before = float_answers(evaluated, test)
     plugins.load("quantizers", params.quantize.method.name).check(task)
     settings = read_settings(folder)
+    reader = task.open_reader(task.open_tokenizer(folder), settings)
+    task = task.read_by(reader)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         found = make_small(task, folder, Path(scratch), out, params)
         files = {"float": Path(scratch) / found.large, "int8": out / found.small}
         runtimes = {name: Runtime(file, folder / "tokenizer.json", settings) for name, file in files.items()}
         timings = latencies(runtimes, [asked_of(task, row) for row in test[: params.quantize.latency_texts]])
         ratio = size_of(files["int8"]) / size_of(files["float"])
-    reader = task.open_reader(task.open_tokenizer(folder), settings)
     after, tokens, gathered = answer_all(runtimes["int8"], task, splits, reader, settings)
     parity = compare(before, after, test, task)
     checks = [

@@ -148,7 +148,8 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     from stages.shared.headed import Headed
 
     model, settings = trained.model, trained.settings
-    head = model.description["head"] if isinstance(model, Headed) else None
+    usual = None if model.get_output_embeddings() is None else "words"  # type: ignore[no-untyped-call]
+    head = model.description["head"] if isinstance(model, Headed) else usual
     expected = expected_fusions(model.config, head)
     model.train(False)
     fused = export_fused(model, settings)

@@ -6,6 +6,7 @@ Source: Devlin et al. 2019, BERT, arXiv:1810.04805, section 3.1; whole words as 
 from dataclasses import dataclass
 
 import numpy as np
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from stages.shared.errors import ParamsError
@@ -67,16 +68,22 @@ def expected_at(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
     return expected
 
 
+def masking_of(tokenizer: Tokenizer, mask: str, share: float, whole_words: bool) -> Masking:
+    """How tokens of a tokenizer are hidden behind a mask: never behind another special token."""
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    others = np.array(sorted({*range(tokenizer.get_vocab_size())} - special), np.int64)
+    return Masking(share, whole_words, tokenizer.token_to_id(mask) or 0, others)
+
+
 def masking_for(tokenizer: PreTrainedTokenizerBase, share: float, whole_words: bool) -> Masking:
-    """How tokens of this tokenizer are hidden.
+    """The same, with the tokenizer's own mask.
 
     Raises:
-        ParamsError: it has no mask.
+        ParamsError: it has none.
     """
-    if tokenizer.mask_token_id is None:
+    if tokenizer.mask_token is None:
         raise ParamsError(
             "pretrain.base: its tokenizer has no mask token, so that nothing can be hidden from it. Choose another "
             "base, such as a BERT or a RoBERTa."
         )
-    others = np.array(sorted({*range(len(tokenizer))} - {*tokenizer.all_special_ids}), np.int64)
-    return Masking(share, whole_words, int(tokenizer.mask_token_id), others)
+    return masking_of(tokenizer.backend_tokenizer, tokenizer.mask_token, share, whole_words)

@@ -205,6 +205,10 @@ class Task(Measured, Protocol):
         """A training item as it is learnt from this time, such as with other words masked; mostly as it is."""
         ...
 
+    def read_by(self, reader: Any) -> Task:
+        """The task with the words of a reader, where it hides or counts some; mostly as it is."""
+        ...
+
     def question(self, example: Example) -> tuple[str, ...]:
         """The texts of an example that a server is given: mostly those that are asked, as they are."""
         ...

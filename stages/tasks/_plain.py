@@ -100,6 +100,10 @@ class PlainTexts:
         """The same."""
         return self.items(reader, examples)
 
+    def read_by(self, reader: Reader) -> Any:
+        """The task as it is."""
+        return self
+
     def question(self, example: Example) -> tuple[str, ...]:
         """The texts that are asked."""
         return tuple(example[name] for name in self.asked)

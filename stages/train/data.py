@@ -11,6 +11,7 @@ from stages.tasks import Task
 def read_data(augmented: Path, task: Task, tokenizer: Any, settings: dict[str, Any], balanced: bool) -> Data:
     """Both splits, as the model reads them."""
     reader = task.open_reader(tokenizer, settings)
+    task = task.read_by(reader)
     train_rows, validation_rows = (list(read_split(augmented, split)) for split in ("train", "validation"))
     return Data(
         task=task,

@@ -1,0 +1,154 @@
+"""What pre-training on unlabelled text brings to fine-tuning, on data of your own.
+
+    python -m benchmarks.pretraining --chinese FOLDER     train.tsv, dev.tsv, test.tsv: label, tab, text_a; a header
+    python -m benchmarks.pretraining --english FOLDER     stsa.binary.train, .dev, .test: lines of label, space, text
+
+Chinese: a small BERT from scratch, pre-trained as a masked language model on the training texts, against the same model
+without. English: going on with the default base on the training texts, against plain fine-tuning. Test rows that are in
+train too are left out. Each with three seeds, by the stages' own functions; --quick tries it on a few rows.
+"""
+
+import argparse
+import csv
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+import flows  # noqa: F401  telemetry off
+from flows.perform import perform
+from stages.shared.examples import features, write_split
+from stages.shared.params import Params, load_params
+from stages.tasks import task_of
+
+ROOT = Path(__file__).parents[1]
+Rows = list[tuple[str, str]]  # label, text
+SMALL_BERT = {
+    "tokenizer": {"kind": "wordpiece", "vocabulary": 8000, "lowercase": True},
+    "model": {"model_type": "bert", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 4}
+    | {"intermediate_size": 768, "max_position_embeddings": 256},
+}
+OBJECTIVE = {"name": "masked_lm", "masked_share": 0.15, "whole_words": True, "next_sentence": False}
+OBJECTIVE |= {"held_out_share": 0.05, "accumulation": 1, "warmup_share": 0.06, "weight_decay": 0.01}
+OBJECTIVE |= {"max_gradient_norm": 1.0, "validations_per_epoch": 1, "patience": 5, "precision": "float32", "threads": 2}
+
+
+class Setup(NamedTuple):
+    """An experiment: its rows, its base, and how it is learnt with and without pre-training."""
+
+    splits: dict[str, Rows]
+    common: dict[str, Any]
+    objective: dict[str, Any]
+
+
+def _tsv(file: Path) -> Iterator[tuple[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        next(rows)
+        yield from ((row[0], row[-1]) for row in rows if len(row) > 1)
+
+
+def _lines(file: Path) -> Iterator[tuple[str, str]]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            label, _, text = line.strip().partition(" ")
+            yield label, text
+
+
+def without_known(splits: dict[str, Rows]) -> dict[str, Rows]:
+    """The splits, test and validation without what is in train."""
+    known = {text for _, text in splits["train"]}
+    return {n: rows if n == "train" else [row for row in rows if row[1] not in known] for n, rows in splits.items()}
+
+
+def chinese(folder: Path) -> Setup:
+    """A small BERT from scratch."""
+    splits = {"train": "train.tsv", "validation": "dev.tsv", "test": "test.tsv"}
+    rows = {split: list(_tsv(folder / file)) for split, file in splits.items()}
+    common = {"pretrain.base": None, "pretrain.sha256": None, "pretrain.from_scratch": SMALL_BERT}
+    common |= {"task.max_tokens": 192, "train.epochs": 5, "train.learning_rate": 2e-4}
+    objective = {**OBJECTIVE, "max_tokens": 192, "epochs": 20, "batch_size": 32, "learning_rate": 5e-4}
+    return Setup(without_known(rows), common, objective)
+
+
+def english(folder: Path) -> Setup:
+    """The default base."""
+    splits = {"train": "train", "validation": "dev", "test": "test"}
+    rows = {split: list(_lines(folder / f"stsa.binary.{file}")) for split, file in splits.items()}
+    common = {"task.max_tokens": 96, "train.epochs": 3, "train.learning_rate": 5e-5}
+    objective = {**OBJECTIVE, "max_tokens": 96, "epochs": 5, "batch_size": 32, "learning_rate": 1e-4}
+    return Setup(without_known(rows), common, objective)
+
+
+def params_with(values: dict[str, Any], folder: Path) -> Params:
+    """The bundled parameters with some dotted keys replaced."""
+    yaml = YAML()
+    raw = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for dotted, value in values.items():
+        *parents, last = dotted.split(".")
+        section = raw
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    yaml.dump(raw, folder / "params.yaml")
+    return load_params(folder / "params.yaml")
+
+
+def write_rows(splits: dict[str, Rows], folder: Path, params: Params) -> None:
+    """The rows as validate writes them."""
+    columns = features(task_of(params.task).columns)
+    folder.mkdir()
+    for split, rows in splits.items():
+        made = ({"id": f"{split}{i}", "source": "", "parent": "", "made_by": ""} for i in range(len(rows)))
+        examples = ({**one, "text": text, "label": label} for one, (label, text) in zip(made, rows, strict=True))
+        write_split(folder, split, examples, columns)
+
+
+def accuracy(setup: Setup, seed: int, pretrained: bool) -> tuple[float, float | None]:
+    """The test accuracy, and the perplexity after pre-training, if any."""
+    labels = sorted({label for label, _ in setup.splits["train"]})
+    values = {"seed": seed, "task.labels": labels, "evaluate.bootstrap_samples": 100, "validate.max_cut_share": 1.0}
+    values |= setup.common | ({"pretrain.objective": setup.objective} if pretrained else {})
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        params = params_with(values, folder)
+        write_rows(setup.splits, folder / "rows", params)
+        learnt = perform("pretrain", [folder / "rows", folder / "base"], params)
+        perform("train", [folder / "rows", folder / "base", folder / "model"], params)
+        outcome = perform("evaluate", [folder / "rows", folder / "model", folder / "evaluated"], params)
+    return outcome.metrics["test.accuracy"], learnt.metrics.get("validation.perplexity")
+
+
+def few(setup: Setup) -> Setup:
+    """The same on a few rows, for a try."""
+    splits = {split: rows[: 128 if split == "train" else 48] for split, rows in setup.splits.items()}
+    return Setup(splits, {**setup.common, "train.epochs": 1}, {**setup.objective, "epochs": 1})
+
+
+def main() -> None:
+    """Run the experiments that are asked for, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chinese", type=Path, metavar="FOLDER")
+    parser.add_argument("--english", type=Path, metavar="FOLDER")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a few rows and one epoch")
+    asked = parser.parse_args()
+    wanted = {"chinese, from scratch": (chinese, asked.chinese), "english, default base": (english, asked.english)}
+    print(f"{'experiment':<28}{'pre-trained':<13}{'accuracy, mean (each seed)':<44}perplexity")
+    for name, (make, folder) in wanted.items():
+        if folder is None:
+            continue
+        setup = few(make(folder)) if asked.quick else make(folder)
+        for pretrained in (False, True):
+            found = [accuracy(setup, seed, pretrained) for seed in range(1, asked.seeds + 1)]
+            each = " ".join(f"{value:.4f}" for value, _ in found)
+            mean = f"{statistics.mean(value for value, _ in found):.4f} ({each})"
+            after = " ".join(f"{perplexity:.1f}" for _, perplexity in found if perplexity is not None)
+            print(f"{name:<28}{'yes' if pretrained else 'no':<13}{mean:<44}{after}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
