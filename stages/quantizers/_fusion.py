@@ -79,6 +79,17 @@ def _add_positions_first(graph: onnx.GraphProto) -> None:
                 inner.input[1], node.input[1] = node.input[1], inner.input[1]
 
 
+def fold_transposes(graph: onnx.GraphProto) -> None:
+    """Turn weights beforehand: a language model's last product takes its turned embedding, and would stay in float."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    turned = [node for node in graph.node if node.op_type == "Transpose" and node.input[0] in constants]
+    for node in turned:
+        order = next((list(given.ints) for given in node.attribute if given.name == "perm"), None)
+        weight = np.ascontiguousarray(np.transpose(numpy_helper.to_array(constants[node.input[0]]), order))
+        graph.initializer.append(numpy_helper.from_array(weight, node.output[0]))
+        graph.node.remove(node)
+
+
 def strip(model: onnx.ModelProto) -> None:
     """Take out what the graph does not need: the exporter's remarks, with paths of this machine, and stale shapes."""
     for part in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.functions):

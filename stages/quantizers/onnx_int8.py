@@ -118,13 +118,14 @@ def _quantize(fused: onnx.ModelProto, out: Path, params: Params) -> onnx.ModelPr
 def export_fused(model: PreTrainedModel, settings: Mapping[str, Any]) -> onnx.ModelProto:
     """The model as an ONNX graph: fused where its architecture is known, as it comes where it is not."""
     from stages.quantizers._export import export, plain_attention
-    from stages.quantizers._fusion import fuse, is_known, strip
+    from stages.quantizers._fusion import fold_transposes, fuse, is_known, strip
 
     if is_known(model.config):
         with plain_attention(model):
             graph = fuse(export(model, settings), model.config)
     else:
         graph = export(model, settings)
+    fold_transposes(graph.graph)
     strip(graph)
     return graph
 
