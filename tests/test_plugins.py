@@ -56,7 +56,13 @@ WHOLE = {  # recipe or variant: what of a task it takes through every stage
     "generation": ", prompts",
     "generation_texts": ", texts",
 }
-BEGUN = ["chinese_ner", "chinese_sentiment", "intent", "sentiment"]  # up to training: other data, same tasks
+BEGUN = [
+    "chinese_ner",
+    "chinese_sentiment",
+    "gpt_classification",
+    "intent",
+    "sentiment",
+]  # up to training: other data, same tasks
 TABLE: dict[str, list[str]] = {}
 
 
