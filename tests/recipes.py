@@ -109,6 +109,8 @@ def small_params(name: str, folder: Path) -> Params:
     else:
         write_tiny_base(folder / "base", source.read_text(encoding="utf-8").splitlines())
         raw["pretrain"]["base"] = str(folder / "base")
+    if "epochs" in raw["pretrain"]["objective"]:
+        raw["pretrain"]["objective"] |= {"epochs": 1, "threads": 1}
     file = folder / "params.yaml"
     YAML().dump(raw, file)
     return load_params(file)

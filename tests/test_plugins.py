@@ -71,6 +71,7 @@ WHOLE = {  # recipe or variant: what of a task it takes through every stage
 BEGUN = [
     "chinese_ner",
     "chinese_sentiment",
+    "gpt_classification",
     "intent",
     "pretrain_mlm",
     "sentiment",
