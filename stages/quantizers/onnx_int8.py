@@ -100,6 +100,20 @@ def export_fused(model: PreTrainedModel) -> onnx.ModelProto:
     return graph
 
 
+def untie(model: PreTrainedModel) -> bool:
+    """Give the layer that names words weights of its own, if there is one; give whether there is.
+
+    Shared with the embeddings they are no constant of the matrix product, which would stay in float.
+    """
+    import torch
+
+    layer: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if layer is None:
+        return False
+    layer.weight = torch.nn.Parameter(layer.weight.detach().clone())
+    return True
+
+
 def check(task: Any) -> None:
     """Raise ParamsError where the task writes text."""
     if "writes" in task.settings():
@@ -119,8 +133,7 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     from stages.shared.headed import Headed
 
     model, max_tokens = trained.model, trained.settings["max_tokens"]
-    usual = None if model.get_output_embeddings() is None else "words"  # type: ignore[no-untyped-call]
-    head = model.description["head"] if isinstance(model, Headed) else usual
+    head = model.description["head"] if isinstance(model, Headed) else "words" if untie(model) else None
     expected = expected_fusions(model.config, head)
     model.train(False)
     fused = export_fused(model)
