@@ -1,0 +1,93 @@
+"""Speed of writing: the packaged int8 model, each text by itself in threads, against `generate` of transformers in torch.
+
+The same texts, beams and limits in one run, interleaved; medians. Needs the outputs of a run of the task seq2seq or
+generation in data/, or in the folder that is given.
+
+    python -m benchmarks.decoding [--data data] [--texts 200] [--rounds 3]
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import flows  # noqa: F401  telemetry off
+from serving.runtime import Runtime
+from stages.quantizers import Trained, ctranslate2_int8
+from stages.shared.answering import read_settings
+from stages.shared.base_model import tokenizer_of
+from stages.shared.examples import read_split
+from stages.shared.items import reader_of
+from stages.shared.models import load_model
+from stages.shared.params import load_params
+from stages.shared.predict import Batching
+from stages.shared.writing import write
+from stages.tasks import task_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT / "data")
+    parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
+    parser.add_argument("--texts", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    folder, bundle = asked.data / "train/model", asked.data / "package/bundle"
+    if not (bundle / "model").is_dir():
+        sys.exit(f"{bundle}: holds no model that writes: run a recipe such as translation first")
+    params = load_params(asked.params)
+    task, settings, tokenizer = task_of(params.task), read_settings(folder), tokenizer_of(folder)
+    reader = reader_of(tokenizer, settings)
+    rows = list(read_split(asked.data / "validate", "test"))[: asked.texts]
+    items = task.items(reader, rows)
+    model = load_model(task, folder, params.task, len(tokenizer)).train(False)
+    with tempfile.TemporaryDirectory() as scratch:
+        method = ctranslate2_int8.Params(name="ctranslate2_int8")
+        found = ctranslate2_int8.quantize(Trained(model, folder, settings), Path(scratch), method)
+        runtimes = {
+            "float, each text by itself": Runtime(Path(scratch) / found.large, folder / "tokenizer.json", settings),
+            "int8, each text by itself": Runtime(bundle / "model", bundle / "tokenizer.json", settings),
+        }
+
+        def in_torch(size: int) -> None:
+            write(
+                model,
+                items,
+                [[]] * len(items),
+                Batching(size, tokenizer.pad_token_id or 0, "write"),
+                settings["writes"],
+            )
+
+        def by(runtime: Runtime) -> None:
+            for _ in runtime.run_all((item.rows[0] for item in items), 64):
+                pass
+
+        ways: dict[str, Callable[[], None]] = {
+            "torch generate, one text at a time": lambda: in_torch(1),
+            "torch generate, sorted batches of 32": lambda: in_torch(32),
+            **{f"CTranslate2 {name}": (lambda runtime=runtime: by(runtime)) for name, runtime in runtimes.items()},
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(asked.rounds):
+            for name, way in ways.items():
+                started = time.perf_counter()
+                way()
+                speeds[name].append(len(items) / (time.perf_counter() - started))
+    beams = settings["writes"]["beams"]
+    print(f"{len(items)} texts, {beams} beam(s), {torch.get_num_threads()} threads, medians of {asked.rounds} rounds")
+    batched = statistics.median(speeds["torch generate, sorted batches of 32"])
+    for name, values in speeds.items():
+        speed = statistics.median(values)
+        print(f"{name:<44}{speed:8.1f} texts/s{speed / batched:8.2f} x")
+
+
+if __name__ == "__main__":
+    main()
