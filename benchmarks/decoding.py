@@ -1,4 +1,4 @@
-"""Speed of writing: the packaged int8 model, each text by itself in threads, against `generate` of transformers in torch.
+"""Speed of writing: the packaged int8 model, each text by itself, against `generate` of transformers in torch.
 
 The same texts, beams and limits in one run, interleaved; medians. Needs the outputs of a run of the task seq2seq or
 generation in data/, or in the folder that is given.
