@@ -13,7 +13,6 @@ from serving.answers._probabilities import log_softmax
 from serving.reading import Window
 from stages.shared.csv_files import write_csv
 from stages.shared.markdown import table
-from stages.tasks import Prediction
 
 IGNORED = -100  # as `stages.shared.items` has it, which needs torch
 BANDS = ((1, 1), (2, 4), (5, 19), (20, None))  # how often a token is hidden in the split
@@ -46,18 +45,6 @@ def scores_at(logits: np.ndarray, expected: np.ndarray) -> np.ndarray:
     rows, wanted = log_softmax(logits[places]), expected[places]
     told = rows[np.arange(len(places)), wanted]
     return np.array([told.sum(), len(places), (rows.argmax(axis=1) == wanted).sum()], np.float64)
-
-
-def scores_of(predicted: Sequence[Prediction]) -> np.ndarray:
-    """The scores of each example, shape (examples, 3)."""
-    return np.array([prediction["scores"] for prediction in predicted], np.float64).reshape(-1, 3)
-
-
-def hidden_figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Loss in nats a token, perplexity and accuracy, given sums of scores, shape (..., 3)."""
-    tokens = np.maximum(sums[..., 1], 1)
-    loss = -sums[..., 0] / tokens
-    return {"loss": loss, "perplexity": np.exp(np.minimum(loss, 700)), "accuracy": sums[..., 2] / tokens}
 
 
 def frequency_report(out: Path, expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> str:

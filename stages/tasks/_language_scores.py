@@ -11,22 +11,10 @@ from stages.shared.csv_files import write_csv
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics
 from stages.tasks import Prediction
+from stages.tasks._token_scores import scores_of, token_figures
 from stages.tasks._writing import words_of, written
 
-SCORES = ("log_probability", "tokens", "right")  # of what is expected, as `stages.shared.packing` gives them
 QUANTILES = (0, 25, 50, 75, 95, 100)
-
-
-def scores_of(predicted: Sequence[Prediction]) -> np.ndarray:
-    """Summed log probability in nats, tokens, and tokens held likeliest, of each example, shape (examples, 3)."""
-    return np.array([prediction["scores"] for prediction in predicted], dtype=np.float64).reshape(-1, len(SCORES))
-
-
-def figures_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Loss in nats a token, perplexity and token accuracy, given sums of scores, shape (..., 3)."""
-    tokens = np.maximum(sums[..., 1], 1)
-    loss = -sums[..., 0] / tokens
-    return {"loss": loss, "perplexity": np.exp(np.minimum(loss, 700)), "token_accuracy": sums[..., 2] / tokens}
 
 
 def distinct(texts: Sequence[str], size: int) -> float:
@@ -41,7 +29,7 @@ def distinct(texts: Sequence[str], size: int) -> float:
 def language_figures(predicted: Sequence[Prediction]) -> Metrics:
     """Loss, perplexity and token accuracy of what is expected; distinct-1 and 2 of what is written; complete texts."""
     texts = written(predicted)
-    told = {name: float(value) for name, value in figures_of_sums(scores_of(predicted).sum(axis=0)).items()}
+    told = {name: float(value) for name, value in token_figures(scores_of(predicted).sum(axis=0)).items()}
     complete = float(np.mean([prediction["said"]["complete"] for prediction in predicted]))
     return told | {"distinct_1": distinct(texts, 1), "distinct_2": distinct(texts, 2), "complete_share": complete}
 
@@ -50,12 +38,12 @@ def resampled_language_figures(predicted: Sequence[Prediction], samples: int, se
     """Loss, perplexity and token accuracy in resamples of the examples: name: values, shape (samples,)."""
     from stages.shared.bootstrap import resampled_sums
 
-    return figures_of_sums(resampled_sums(scores_of(predicted), samples, seed))
+    return token_figures(resampled_sums(scores_of(predicted), samples, seed))
 
 
 def language_report(out: Path, predicted: Sequence[Prediction]) -> str:
     """Write the perplexity of each example as plots/perplexity.csv; give its quantiles."""
-    values = figures_of_sums(scores_of(predicted))["perplexity"]
+    values = token_figures(scores_of(predicted))["perplexity"]
     write_csv(out / "plots/perplexity.csv", ("row", "perplexity"), enumerate(values.tolist()))
     rows = [(f"{share} %", float(np.percentile(values, share))) for share in QUANTILES]
     return f"## Perplexity\n\nOf what is expected of each row.\n\n{table(('rows up to', 'perplexity'), rows)}"

@@ -15,7 +15,7 @@ from serving.reading import Window
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
 from stages.tasks import Batch, Prediction
-from stages.tasks._plain import PlainTexts
+from stages.tasks._plain import WithoutClasses
 from stages.tasks._score_figures import (
     FIFTHS,
     Values,
@@ -33,7 +33,7 @@ _SAME_ANSWER = 0.05  # of the range: what two models may differ by and still agr
 
 
 @dataclass(frozen=True)
-class PairScore(PlainTexts):
+class PairScore(WithoutClasses):
     """Scoring two texts.
 
     The model's one output is the logit of the score's place in the range, 0 for the lowest and 1 for the highest, so
@@ -59,11 +59,6 @@ class PairScore(PlainTexts):
         return ["score"]
 
     @property
-    def declared(self) -> list[str]:
-        """No classes."""
-        return []
-
-    @property
     def columns(self) -> dict[str, Any]:
         """The texts and the score."""
         return {**{name: Value("string") for name in self.texts}, "score": Value("float32")}
@@ -71,10 +66,6 @@ class PairScore(PlainTexts):
     def answer(self, example: Example) -> str:
         """The score, to four places."""
         return "" if example["score"] is None else f"{example['score']:.4f}"
-
-    def classes(self, example: Example) -> list[str]:
-        """None."""
-        return []
 
     def stratum(self, example: Example) -> str:
         """Which fifth of the range the score is in; that of no score is empty."""
@@ -97,10 +88,6 @@ class PairScore(PlainTexts):
         """The score's place in the range, for each window."""
         return [(example["score"] - self.low) / (self.high - self.low)] * len(windows)
 
-    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
-        """None: there are no classes."""
-        return None
-
     def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The summed cross-entropy of a batch, a scalar in nats, with the place as a probability; logits (batch, 1)."""
         from torch.nn.functional import binary_cross_entropy_with_logits
@@ -121,10 +108,6 @@ class PairScore(PlainTexts):
         """Pearson's and Spearman's correlation, 0 for constant predictions, and the mean absolute error."""
         found = score_figures(self._expected(examples), self._predicted(predicted))
         return {name: float(value) for name, value in found.items()}
-
-    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """None: there are no classes."""
-        return {}
 
     def rightness(self, example: Example, prediction: Prediction) -> float:
         """1 less the difference, in ranges."""

@@ -10,9 +10,11 @@ import numpy as np
 
 from serving.reading import Reader, Window
 from stages.shared.examples import Example
+from stages.shared.outcome import Metrics
 from stages.tasks import Batch, Move, Prediction, Run, Span
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
     from serving.runtime import Runtime
@@ -155,3 +157,37 @@ class PlainTexts:
     def agrees(self, one: Prediction, other: Prediction) -> bool:
         """Whether the answers are the same."""
         return bool(one["answer"] == other["answer"])
+
+
+class WithoutClasses(PlainTexts):
+    """The parts of a task that answers with no class out of a fixed set."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """None by name: the words are the tokenizer's, or there are none."""
+        return []
+
+    @property
+    def declared(self) -> list[str]:
+        """None."""
+        return []
+
+    def classes(self, example: Example) -> list[str]:
+        """None."""
+        return []
+
+    def stratum(self, example: Example) -> str:
+        """All are of one kind."""
+        return ""
+
+    def fault(self, example: Example) -> str | None:
+        """None: any text may be expected."""
+        return None
+
+    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
+        """None: there are no classes."""
+        return None
+
+    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
+        """None."""
+        return {}

@@ -12,14 +12,12 @@ from pydantic import Field, model_validator
 from serving.reading import Reader
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
-from stages.shared.outcome import Metrics
 from stages.shared.sections import Section
 from stages.tasks import Prediction
 from stages.tasks._params import TextParams
-from stages.tasks._plain import PlainTexts
+from stages.tasks._plain import WithoutClasses
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 
@@ -96,7 +94,7 @@ def encoded(reader: Reader, texts: Sequence[str], longest: int, specials: bool) 
     return [np.array([*ids[: longest - 1], end], np.int64) for ids in rows]
 
 
-class WrittenTexts(PlainTexts):
+class WrittenTexts(WithoutClasses):
     """The parts of a task that answers with a text: no classes, and the asked text alone may be paraphrased."""
 
     asked: tuple[str, ...]
@@ -107,43 +105,13 @@ class WrittenTexts(PlainTexts):
         """What is asked: what is to be written stays as it is."""
         return self.asked
 
-    @property
-    def outputs(self) -> list[str]:
-        """None: the words are the tokenizer's."""
-        return []
-
-    @property
-    def declared(self) -> list[str]:
-        """No classes."""
-        return []
-
     def answer(self, example: Example) -> str:
         """The text that is expected."""
         return str(example[self.target])
 
-    def classes(self, example: Example) -> list[str]:
-        """None."""
-        return []
-
-    def stratum(self, example: Example) -> str:
-        """All are of one kind."""
-        return ""
-
-    def fault(self, example: Example) -> str | None:
-        """None: any text may be expected."""
-        return None
-
     def fixed_spans(self, example: Example) -> tuple[list[tuple[int, int]], ...]:
         """Nothing of what is asked, all of what is expected."""
         return tuple([] if name in self.asked else [(0, len(example[name]))] for name in self.texts)
-
-    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
-        """None: there are no classes."""
-        return None
-
-    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """None."""
-        return {}
 
 
 def words_of(text: str) -> list[str]:

@@ -24,7 +24,7 @@ from stages.shared.params import Fraction
 from stages.tasks import Batch, Prediction, Task
 from stages.tasks._hidden_words import Hidden, hidden_in
 from stages.tasks._params import TextParams
-from stages.tasks._plain import PlainTexts
+from stages.tasks._plain import WithoutClasses
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def open_task(params: Params) -> Task:
 
 
 @dataclass(frozen=True)
-class HiddenWords(PlainTexts):
+class HiddenWords(WithoutClasses):
     """Finding hidden words.
 
     Attributes:
@@ -80,16 +80,6 @@ class HiddenWords(PlainTexts):
     primary: str = "accuracy"
 
     @property
-    def outputs(self) -> list[str]:
-        """None by name: the words are the tokenizer's."""
-        return []
-
-    @property
-    def declared(self) -> list[str]:
-        """None."""
-        return []
-
-    @property
     def columns(self) -> dict[str, Any]:
         """The text."""
         return {"text": Value("string")}
@@ -107,14 +97,6 @@ class HiddenWords(PlainTexts):
             return ""
         ids = self._hidden([example])[0].ids
         return json.dumps([fill.spelt(number, self.reader.tokenizer) for number in ids], ensure_ascii=False)
-
-    def classes(self, example: Example) -> list[str]:
-        """None."""
-        return []
-
-    def stratum(self, example: Example) -> str:
-        """All are of one kind."""
-        return ""
 
     def fault(self, example: Example) -> str | None:
         """That a mask stands in the text itself."""
@@ -173,10 +155,6 @@ class HiddenWords(PlainTexts):
         served = fill.kept(np.asarray(output), item.rows[0], self._settings(self.reader))
         return [served, scores_at(np.asarray(output), item.expected)]
 
-    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
-        """None: there are no classes."""
-        return None
-
     def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The summed cross entropy of the hidden tokens, in nats; logits are (batch, tokens, words)."""
         from torch.nn.functional import cross_entropy
@@ -206,13 +184,11 @@ class HiddenWords(PlainTexts):
 
     def metrics(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
         """Loss in nats a hidden token, perplexity, and accuracy."""
-        from stages.tasks._hidden_words import hidden_figures, scores_of
+        from stages.tasks._token_scores import scores_of, token_figures
 
-        return {name: float(value) for name, value in hidden_figures(scores_of(predicted).sum(axis=0)).items()}
-
-    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """None."""
-        return {}
+        return {
+            name: float(value) for name, value in token_figures(scores_of(predicted).sum(axis=0), "accuracy").items()
+        }
 
     def rightness(self, example: Example, prediction: Prediction) -> float:
         """The share of the hidden tokens that were found; 1 where none is hidden."""
@@ -224,9 +200,9 @@ class HiddenWords(PlainTexts):
     ) -> list[dict[str, np.ndarray]]:
         """The metrics of each model in resamples of the rows, the same for all."""
         from stages.shared.bootstrap import resampled_sums
-        from stages.tasks._hidden_words import hidden_figures, scores_of
+        from stages.tasks._token_scores import scores_of, token_figures
 
-        return [hidden_figures(resampled_sums(scores_of(predicted), samples, seed)) for predicted in models]
+        return [token_figures(resampled_sums(scores_of(predicted), samples, seed), "accuracy") for predicted in models]
 
     def counted(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Example]:
         """The examples with the tokens of their whole text, of what is asked, and what is expected there."""

@@ -25,7 +25,7 @@ from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
 from stages.tasks import Batch, Prediction, Run, Span, Task
 from stages.tasks._params import TextParams
-from stages.tasks._plain import PlainTexts
+from stages.tasks._plain import WithoutClasses
 from stages.tasks._retrieval_scores import DEPTH, FIGURES, figures_of, hits_of, right_answers, write_report
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def different_answers(examples: Sequence[Example]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Retrieval(PlainTexts):
+class Retrieval(WithoutClasses):
     """Finding the answer to a question. The attributes are those of Params and of the contract.
 
     The primary metric is the mean reciprocal rank: it tells a right answer in second place, which a reader still sees,
@@ -90,16 +90,6 @@ class Retrieval(PlainTexts):
     primary: str = f"mrr_at_{DEPTH}"
 
     @property
-    def outputs(self) -> list[str]:
-        """None."""
-        return []
-
-    @property
-    def declared(self) -> list[str]:
-        """None."""
-        return []
-
-    @property
     def columns(self) -> dict[str, Any]:
         """Question and answer."""
         return {name: Value("string") for name in self.texts}
@@ -108,17 +98,9 @@ class Retrieval(PlainTexts):
         """The text of the answer."""
         return str(example["answer"])
 
-    def classes(self, example: Example) -> list[str]:
-        """None."""
-        return []
-
     def stratum(self, example: Example) -> str:
         """All are of one kind: the questions of one answer are to be in several splits."""
         return ""
-
-    def fault(self, example: Example) -> str | None:
-        """None: any text can be an answer."""
-        return None
 
     def fixed_spans(self, example: Example) -> tuple[list[Span], ...]:
         """Nothing of the question, the whole answer: it is what is given to users."""
@@ -131,10 +113,6 @@ class Retrieval(PlainTexts):
     def expected(self, example: Example, windows: Sequence[Window]) -> list[Any]:
         """The keys of question and answer, int64 of shape (2,): rows that share one are not wrong for each other."""
         return [np.array([key_of(example["question"]), key_of(example["answer"])], dtype=np.int64)]
-
-    def class_weights(self, examples: Sequence[Example]) -> torch.Tensor | None:
-        """None: there are no classes."""
-        return None
 
     def loss_sum(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The summed cross entropy of finding the answer to a question and the question to an answer, half each.
@@ -172,10 +150,6 @@ class Retrieval(PlainTexts):
         Every answer that one of the examples has for a question is right for it.
         """
         return dict(zip(FIGURES, self._figures(examples, predicted).mean(axis=0).tolist(), strict=True))
-
-    def class_scores(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
-        """None."""
-        return {}
 
     def rightness(self, example: Example, prediction: Prediction) -> float:
         """1 / the rank of its answer, 0 when that is not among the first ten."""
