@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import flows  # noqa: F401  telemetry off
-from serving.runtime import Runtime
+from serving.runtime import Runtime, usable_cores
 from stages.quantizers import Trained, ctranslate2_int8
 from stages.shared.answering import read_settings
 from stages.shared.base_model import tokenizer_of
@@ -58,6 +58,7 @@ def main() -> None:
         }
 
         def in_torch(size: int) -> None:
+            torch.set_num_threads(usable_cores())  # loading a CTranslate2 model sets it to 1
             write(
                 model,
                 items,
@@ -72,7 +73,7 @@ def main() -> None:
 
         ways: dict[str, Callable[[], None]] = {
             "torch generate, one text at a time": lambda: in_torch(1),
-            "torch generate, sorted batches of 32": lambda: in_torch(32),
+            "torch generate, sorted batches of 64": lambda: in_torch(64),
             **{f"CTranslate2 {name}": (lambda runtime=runtime: by(runtime)) for name, runtime in runtimes.items()},
         }
         speeds: dict[str, list[float]] = {name: [] for name in ways}
@@ -82,8 +83,8 @@ def main() -> None:
                 way()
                 speeds[name].append(len(items) / (time.perf_counter() - started))
     beams = settings["writes"]["beams"]
-    print(f"{len(items)} texts, {beams} beam(s), {torch.get_num_threads()} threads, medians of {asked.rounds} rounds")
-    batched = statistics.median(speeds["torch generate, sorted batches of 32"])
+    print(f"{len(items)} texts, {beams} beam(s), {usable_cores()} threads, medians of {asked.rounds} rounds")
+    batched = statistics.median(speeds["torch generate, sorted batches of 64"])
     for name, values in speeds.items():
         speed = statistics.median(values)
         print(f"{name:<44}{speed:8.1f} texts/s{speed / batched:8.2f} x")
