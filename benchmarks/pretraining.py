@@ -82,7 +82,7 @@ def chinese(folder: Path) -> Setup:
     rows = {split: list(_tsv(folder / file)) for split, file in splits.items()}
     common = {"pretrain.base": None, "pretrain.sha256": None, "pretrain.from_scratch": SMALL_BERT}
     common |= {**FINE, "task.max_tokens": 128, "train.epochs": 4, "train.learning_rate": 3e-4}
-    objective = {**OBJECTIVE, "max_tokens": 128, "epochs": 8, "batch_size": 64, "learning_rate": 1e-3}
+    objective = {**OBJECTIVE, "max_tokens": 128, "epochs": 4, "batch_size": 64, "learning_rate": 1e-3}
     return Setup(without_known(rows), common, objective)
 
 
@@ -90,8 +90,8 @@ def english(folder: Path) -> Setup:
     """The default base."""
     splits = {"train": "train", "validation": "dev", "test": "test"}
     rows = {split: list(_lines(folder / f"stsa.binary.{file}")) for split, file in splits.items()}
-    common = {**FINE, "task.max_tokens": 96, "train.epochs": 2, "train.learning_rate": 5e-5}
-    objective = {**OBJECTIVE, "max_tokens": 96, "epochs": 2, "batch_size": 32, "learning_rate": 1e-4}
+    common = {**FINE, "task.max_tokens": 96, "train.epochs": 1, "train.learning_rate": 5e-5}
+    objective = {**OBJECTIVE, "max_tokens": 96, "epochs": 1, "batch_size": 32, "learning_rate": 1e-4}
     return Setup(without_known(rows), common, objective)
 
 
