@@ -1,8 +1,8 @@
 """int8 for models that write text, by CTranslate2: weights are stored as int8, activations are scaled token by token.
 
 Why not onnxruntime: a step of decoding with a key-value cache takes it several times as long, as
-benchmarks/decoder_step.py measures, and beams, caches and exports would be ours to write. onnxruntime-genai 0.18 makes no
-Marian, BART, T5 or GPT-2.
+benchmarks/decoder_step.py measures, and beams, caches and exports would be ours to write. onnxruntime-genai 0.18 makes
+no Marian, BART, T5 or GPT-2.
 
 Source: https://opennmt.net/CTranslate2/quantization.html
 """
