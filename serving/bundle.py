@@ -156,6 +156,9 @@ def load_bundle(folder: Path) -> Bundle:
     _check_files(folder)
     settings = _check_settings(_read_json(folder / SETTINGS), folder / SETTINGS)
     model = settings["model"]
-    if not any(name == model or name.startswith(f"{model}/") for name in _entries(folder)):
-        raise BundleDamaged(f"{folder / SETTINGS}: the model '{model}' is not in the manifest. Build the bundle again.")
+    listed = {name.partition("/")[0] for name in _entries(folder)}
+    missing = {model, *([] if "pictures" in settings else [TOKENIZER])} - listed
+    if missing:
+        faults = "".join(f"\n  {name}: not in the manifest" for name in sorted(missing))
+        raise BundleDamaged(f"{folder} is damaged:{faults}\nFetch or build the bundle again.")
     return Bundle(folder / model, folder / TOKENIZER, settings | _read_extras(folder, settings))

@@ -104,7 +104,10 @@ def test_a_right_answer_is_the_word_that_the_task_expects(
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({}, r"answers 'None' is not a kind .*'extract', 'label', 'labels', 'score', 'search', 'spans'"),
+        (
+            {},
+            r"answers 'None' is not a kind .*'extract', 'fill', 'label', 'labels', 'score', 'search', 'spans', 'text'",
+        ),
         ({"answers": "_probabilities"}, "is not a kind"),
         ({**LABEL, "labels": ["only one"]}, "`labels` must be 2 or more words"),
         ({**LABEL, "labels": ["a", "b", "a"]}, "`labels` has a word twice"),

@@ -60,17 +60,18 @@ def test_a_damaged_manifest_is_an_error_of_its_own(bundle: Path, content: str) -
         load_bundle(bundle)
 
 
-def test_a_model_that_the_manifest_leaves_out_is_not_trusted(bundle: Path) -> None:
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "settings.json"])
+def test_a_file_that_the_manifest_leaves_out_is_not_trusted(bundle: Path, name: str) -> None:
     manifest = json.loads((bundle / "MANIFEST.json").read_text(encoding="utf-8"))
-    del manifest["files"]["model.onnx"]
+    del manifest["files"][name]
     (bundle / "MANIFEST.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(BundleDamaged, match=r"model\.onnx: not in the manifest"):
+    with pytest.raises(BundleDamaged, match=f"{name}: not in the manifest"):
         load_bundle(bundle)
 
 
 def test_another_format_is_not_guessed_at(bundle: Path) -> None:
     change_settings(bundle, format=1)
-    with pytest.raises(BundleDamaged, match="format 1: this code reads format 2"):
+    with pytest.raises(BundleDamaged, match="format 1: this code reads format 3"):
         load_bundle(bundle)
 
 
