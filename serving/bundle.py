@@ -110,9 +110,12 @@ def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
         for name, (is_fit, wanted) in needed.items()
         if not is_fit(settings.get(name))
     ]
+    listed = {name.partition("/")[0] for name in _entries(path.parent)}
+    if settings.get("model") not in listed:
+        faults.append(f"{settings.get('model')} is not in the manifest")
     if "pictures" in settings:
         faults += [fault] if (fault := fault_of_pictures(settings["pictures"])) else []
-    elif TOKENIZER not in _entries(path.parent):
+    elif TOKENIZER not in listed:
         faults.append(f"{TOKENIZER} is not in the manifest")
     extras = settings.get("extras", [])
     if extras and not _is_list_of_words(extras):
@@ -155,10 +158,4 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleMissing(f"{folder}: no bundle there: no {MANIFEST}. Give the folder that holds {SETTINGS}.")
     _check_files(folder)
     settings = _check_settings(_read_json(folder / SETTINGS), folder / SETTINGS)
-    model = settings["model"]
-    listed = {name.partition("/")[0] for name in _entries(folder)}
-    missing = {model, *([] if "pictures" in settings else [TOKENIZER])} - listed
-    if missing:
-        faults = "".join(f"\n  {name}: not in the manifest" for name in sorted(missing))
-        raise BundleDamaged(f"{folder} is damaged:{faults}\nFetch or build the bundle again.")
-    return Bundle(folder / model, folder / TOKENIZER, settings | _read_extras(folder, settings))
+    return Bundle(folder / settings["model"], folder / TOKENIZER, settings | _read_extras(folder, settings))

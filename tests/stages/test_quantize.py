@@ -134,7 +134,7 @@ def test_a_count_that_nobody_knows_is_said_and_refuses_nothing() -> None:
 
 @pytest.mark.parametrize("difference", [math.nan, 0.002])
 def test_a_difference_past_its_limit_or_no_number_fails(difference: float) -> None:
-    assert check_difference(Quantized(difference, 7), 0.001).passed is False
+    assert check_difference(Quantized("float", "small", difference, 7), 0.001).passed is False
 
 
 def test_a_wrong_count_refuses_with_the_whole_table() -> None:
