@@ -96,8 +96,12 @@ def _raw(name: str) -> dict[str, Any]:
     return raw
 
 
-def small_params(name: str, folder: Path) -> Params:
-    """A recipe or variant with a tiny base in `folder`, or one that is tiny when it is made, and two updates."""
+def small_params(name: str, folder: Path, values: dict[str, Any] | None = None) -> Params:
+    """A recipe or variant with a tiny base in `folder`, or one that is tiny when it is made, and two updates.
+
+    Args:
+        values: other dotted keys to replace, after all of that.
+    """
     raw = _raw(name)
     source = ROOT / raw["ingest"]["source"]["path"]
     set_values(raw, SMALL | {"ingest.source.path": str(source)})
@@ -111,6 +115,7 @@ def small_params(name: str, folder: Path) -> Params:
         raw["pretrain"]["base"] = str(folder / "base")
     if "epochs" in raw["pretrain"]["objective"]:
         raw["pretrain"]["objective"] |= {"epochs": 1, "threads": 1}
+    set_values(raw, values or {})
     file = folder / "params.yaml"
     YAML().dump(raw, file)
     return load_params(file)

@@ -51,7 +51,8 @@ def params_of(base: Path, source: Path, folder: Path, values: dict[str, Any] | N
     chosen = {f"task.{name}": value for name, value in READING.items()} | {"task.labels": LABELS}
     chosen |= {"ingest.source.path": str(source), "train.batch_size": 8, "augment.pictures.copies": 1}
     chosen |= {"validate.min_rows": {"train": 10, "validation": 4, "test": 4}}
-    return recipes.small_params("images", base, folder, chosen | (values or {}))
+    own = {"pretrain.base": str(base), "pretrain.from_scratch": None}
+    return recipes.small_params("images", folder, own | chosen | (values or {}))
 
 
 @pytest.mark.parametrize("kind", BASES)
@@ -65,7 +66,7 @@ def test_a_model_goes_from_a_folder_to_a_bundle_that_answers_for_a_file(
     perform("ingest", [source, at["ingest"]], params)
     perform("validate", [at["ingest"], at["validate"]], params)
     augmented = perform("augment", [at["validate"], at["augment"]], params)
-    perform("pretrain", [at["pretrain"]], params)
+    perform("pretrain", [at["validate"], at["pretrain"]], params)
     perform("train", [at["augment"], at["pretrain"], at["train"]], params)
     evaluated = perform("evaluate", [at["validate"], at["train"], at["evaluate"]], params)
     inputs = [at["validate"], at["train"], at["evaluate"]]
