@@ -8,6 +8,7 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -166,7 +167,11 @@ def main() -> int:
     if url is not None and not api_answers(url):
         print(f"PREFECT_API_URL: no Prefect server answers at {url}. Start it, or unset it.", file=sys.stderr)
         return MachineError.exit_code
-    state = finetune(limits.stage_seconds, limits.stage_retries, return_state=True)
+    try:
+        state = finetune(limits.stage_seconds, limits.stage_retries, return_state=True)
+    except KeyboardInterrupt:  # by itself it ends in 1 where torch's compiler has been imported, as transformers does
+        print("stopped by SIGINT", file=sys.stderr)
+        return 128 + signal.SIGINT
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)
     return 0 if state.is_completed() else exit_code(session, read_stages()) or 1
