@@ -30,6 +30,48 @@ from stages.shared.writing import write
 from stages.tasks import task_of
 
 ROOT = Path(__file__).parents[1]
+BATCHED = "torch generate, sorted batches of 64"
+
+
+def measured(ways: dict[str, Callable[[], None]], texts: int, rounds: int) -> dict[str, float]:
+    """Texts a second of each way, the median of rounds in which they take turns."""
+    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            speeds[name].append(texts / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in speeds.items()}
+
+
+def compare(asked: argparse.Namespace, folder: Path, bundle: Path) -> dict[str, float]:
+    """Texts a second of torch, and of CTranslate2 in float and int8."""
+    params = load_params(asked.params)
+    task, settings, tokenizer = task_of(params.task), read_settings(folder), tokenizer_of(folder)
+    rows = list(read_split(asked.data / "validate", "test"))[: asked.texts]
+    items = task.items(reader_of(tokenizer, settings), rows)
+    model = load_model(task, folder, params.task, len(tokenizer)).train(False)
+
+    def in_torch(size: int) -> None:
+        torch.set_num_threads(usable_cores())  # loading a CTranslate2 model sets it to 1
+        write(model, items, [[]] * len(items), Batching(size, tokenizer.pad_token_id or 0, "write"), settings["writes"])
+
+    def by(runtime: Runtime) -> None:
+        for _ in runtime.run_all((item.rows[0] for item in items), 64):
+            pass
+
+    with tempfile.TemporaryDirectory() as scratch:
+        method = ctranslate2_int8.Params(name="ctranslate2_int8")
+        found = ctranslate2_int8.quantize(Trained(model, folder, settings), Path(scratch), method)
+        whole = Runtime(Path(scratch) / found.large, folder / "tokenizer.json", settings)
+        small = Runtime(bundle / "model", bundle / "tokenizer.json", settings)
+        ways: dict[str, Callable[[], None]] = {
+            "torch generate, one text at a time": lambda: in_torch(1),
+            BATCHED: lambda: in_torch(64),
+            "CTranslate2 float, each text by itself": lambda: by(whole),
+            "CTranslate2 int8, each text by itself": lambda: by(small),
+        }
+        return measured(ways, len(items), asked.rounds)
 
 
 def main() -> None:
@@ -43,51 +85,10 @@ def main() -> None:
     folder, bundle = asked.data / "train/model", asked.data / "package/bundle"
     if not (bundle / "model").is_dir():
         sys.exit(f"{bundle}: holds no model that writes: run a recipe such as translation first")
-    params = load_params(asked.params)
-    task, settings, tokenizer = task_of(params.task), read_settings(folder), tokenizer_of(folder)
-    reader = reader_of(tokenizer, settings)
-    rows = list(read_split(asked.data / "validate", "test"))[: asked.texts]
-    items = task.items(reader, rows)
-    model = load_model(task, folder, params.task, len(tokenizer)).train(False)
-    with tempfile.TemporaryDirectory() as scratch:
-        method = ctranslate2_int8.Params(name="ctranslate2_int8")
-        found = ctranslate2_int8.quantize(Trained(model, folder, settings), Path(scratch), method)
-        runtimes = {
-            "float, each text by itself": Runtime(Path(scratch) / found.large, folder / "tokenizer.json", settings),
-            "int8, each text by itself": Runtime(bundle / "model", bundle / "tokenizer.json", settings),
-        }
-
-        def in_torch(size: int) -> None:
-            torch.set_num_threads(usable_cores())  # loading a CTranslate2 model sets it to 1
-            write(
-                model,
-                items,
-                [[]] * len(items),
-                Batching(size, tokenizer.pad_token_id or 0, "write"),
-                settings["writes"],
-            )
-
-        def by(runtime: Runtime) -> None:
-            for _ in runtime.run_all((item.rows[0] for item in items), 64):
-                pass
-
-        ways: dict[str, Callable[[], None]] = {
-            "torch generate, one text at a time": lambda: in_torch(1),
-            "torch generate, sorted batches of 64": lambda: in_torch(64),
-            **{f"CTranslate2 {name}": (lambda runtime=runtime: by(runtime)) for name, runtime in runtimes.items()},
-        }
-        speeds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(asked.rounds):
-            for name, way in ways.items():
-                started = time.perf_counter()
-                way()
-                speeds[name].append(len(items) / (time.perf_counter() - started))
-    beams = settings["writes"]["beams"]
-    print(f"{len(items)} texts, {beams} beam(s), {usable_cores()} threads, medians of {asked.rounds} rounds")
-    batched = statistics.median(speeds["torch generate, sorted batches of 64"])
-    for name, values in speeds.items():
-        speed = statistics.median(values)
-        print(f"{name:<44}{speed:8.1f} texts/s{speed / batched:8.2f} x")
+    speeds, beams = compare(asked, folder, bundle), read_settings(folder)["writes"]["beams"]
+    print(f"{asked.texts} texts, {beams} beam(s), {usable_cores()} threads, medians of {asked.rounds} rounds")
+    for name, speed in speeds.items():
+        print(f"{name:<44}{speed:8.1f} texts/s{speed / speeds[BATCHED]:8.2f} x")
 
 
 if __name__ == "__main__":
