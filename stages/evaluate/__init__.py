@@ -67,8 +67,9 @@ def worst_errors(
         "id": lambda place: examples[place]["id"],
         "source": lambda place: examples[place]["source"],
         "rightness": lambda place: rightness[place],
-        "confidence": lambda place: predicted[place]["confidence"],
     }
+    if any(prediction["confidence"] is not None for prediction in predicted):
+        columns["confidence"] = lambda place: predicted[place]["confidence"]
     if params.evaluate.show_texts or task.declared:
         columns["expected"] = lambda place: task.answer(examples[place])
         columns["predicted"] = lambda place: predicted[place]["answer"]

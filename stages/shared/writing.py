@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
+from serving.reading import Window
 from stages.shared.batches import sorted_batches
 from stages.shared.items import Item, Output
 from stages.shared.progress import Progress
@@ -38,14 +39,13 @@ def generation_config(model: PreTrainedModel, writes: Mapping[str, Any]) -> Gene
     return config
 
 
-def _asked(items: Sequence[Item], padding: int, at_start: bool) -> dict[str, torch.Tensor]:
-    """What is asked of each item, padded at the end; or at the start, so that all are continued at the same place."""
-    width = max(len(item.rows[0].ids) for item in items)
-    ids, mask = np.full((len(items), width), padding, np.int64), np.zeros((len(items), width), np.int64)
-    for row, item in enumerate(items):
-        asked = item.rows[0].ids
-        place = slice(width - len(asked), width) if at_start else slice(len(asked))
-        ids[row, place], mask[row, place] = asked, 1
+def _padded(asked: Sequence[Window], padding: int, at_start: bool) -> dict[str, torch.Tensor]:
+    """Rows padded at the end; or at the start, so that all are continued at the same place."""
+    width = max(len(row.ids) for row in asked)
+    ids, mask = np.full((len(asked), width), padding, np.int64), np.zeros((len(asked), width), np.int64)
+    for place, row in enumerate(asked):
+        filled = slice(width - len(row.ids), width) if at_start else slice(len(row.ids))
+        ids[place, filled], mask[place, filled] = row.ids, 1
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
 
@@ -70,24 +70,24 @@ def write(
     config = generation_config(model, writes)
     ends = np.ravel(config.eos_token_id if config.eos_token_id is not None else -1).tolist()
     ends.append(config.pad_token_id)
-    written: list[np.ndarray] = [np.empty(0, np.int64)] * len(items)
+    asked = list({id(item.rows[0]): item.rows[0] for item in items}.values())  # once, whatever asks the same row
+    written: dict[int, np.ndarray] = {}
     was_training = model.training
     model.train(False)
     before = model.config.use_cache
     model.config.use_cache = True
-    lengths = [len(item.rows[0].ids) for item in items]
-    with torch.inference_mode(), Progress("write", len(items)) as progress:
-        for positions in sorted_batches(lengths, way.batch_size):
-            given = _asked([items[place] for place in positions], way.padding, not model.config.is_encoder_decoder)
+    with torch.inference_mode(), Progress("write", len(asked)) as progress:
+        for positions in sorted_batches([len(row.ids) for row in asked], way.batch_size):
+            given = _padded([asked[place] for place in positions], way.padding, not model.config.is_encoder_decoder)
             given = {name: tensor.to(model.device) for name, tensor in given.items()}
             tokens = model.generate(**given, generation_config=config).cpu().numpy()  # type: ignore[operator]
             first = 1 if model.config.is_encoder_decoder else given["input_ids"].shape[1]
             for position, row in zip(positions, tokens, strict=True):
-                written[position] = _trimmed(row[first:], ends)
+                written[id(asked[position])] = _trimmed(row[first:], ends)
             progress.advance(len(positions))
     model.config.use_cache = before
     model.train(was_training)
-    return [[ids, *_parts(kept)] for ids, kept in zip(written, passed, strict=True)]
+    return [[written[id(item.rows[0])], *_parts(kept)] for item, kept in zip(items, passed, strict=True)]
 
 
 def _parts(kept: Output) -> list[np.ndarray]:

@@ -123,14 +123,19 @@ def test_texts_are_asked_by_their_beginning_and_learnt_whole(base: Path) -> None
     assert len(alone.training_items(reader, TEXTS)) == len(TEXTS)
 
 
-def test_a_text_longer_than_the_model_is_scored_in_pieces_none_lost(base: Path) -> None:
+def test_a_text_longer_than_the_model_is_scored_in_pieces_none_lost(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task, reader, settings = opened(base, rows="texts", long_texts="windows", max_tokens=16)
     long = [{"id": "0", "text": " ".join(row["text"] for row in TEXTS)}]
     items = task.items(reader, long)
     assert len(items) > 2
     model = load_model(task, base, params(), 0)
+    continued, generate = [], model.generate
+    monkeypatch.setattr(model, "generate", lambda **given: continued.append(given) or generate(**given))
     (found,) = decode(task, long, items, _asked(task, model, items, settings), settings, reader)
     assert found["scores"][1] == sum(item.tokens for item in items) - len(items)
+    assert [len(given["input_ids"]) for given in continued] == [1]  # the text once, whatever its pieces
 
 
 def test_a_chat_template_is_the_bases_own(base: Path) -> None:
