@@ -23,7 +23,8 @@ from stages.shared.params import FromScratch
 from stages.shared.plugins import nearest
 
 WHERE = "pretrain.from_scratch.model"
-OF_THE_TOKENIZER = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+FRAMING = ("cls_token_id", "sep_token_id")  # of some encoders' configurations, beside bos and eos
+OF_THE_TOKENIZER = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", *FRAMING)
 OF_EVERY_MODEL = {"transformers_version", "architectures", "model_type", "dtype", "id2label", "label2id"}
 
 
@@ -91,6 +92,9 @@ def _fit_to(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, family
     config.pad_token_id = tokenizer.pad_token_id
     config.bos_token_id = tokenizer.cls_token_id if family == "encoder" else tokenizer.bos_token_id
     config.eos_token_id = tokenizer.sep_token_id if family == "encoder" else tokenizer.eos_token_id
+    for name in FRAMING:
+        if hasattr(config, name):
+            setattr(config, name, getattr(tokenizer, name))
     if family == "encoder_decoder":
         begins_with_end = getattr(default, "decoder_start_token_id", None) == default.eos_token_id
         config.decoder_start_token_id = tokenizer.eos_token_id if begins_with_end else tokenizer.pad_token_id

@@ -24,6 +24,7 @@ MakeParams = Callable[..., Params]
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
     "roberta": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+    "modernbert": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 2},
     "llama": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
     "marian": {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2}
@@ -63,6 +64,13 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("bert", "wordpiece", {"pad": 0, "bos": 2, "eos": 3}, "[CLS] the [SEP]", "masked"),
         ("roberta", "bpe", {"pad": 0, "bos": 2, "eos": 3}, "[CLS] the [SEP]", "masked"),
+        (
+            "modernbert",
+            "wordpiece",
+            {"pad": 0, "bos": 2, "eos": 3, "cls": 2, "sep": 3},
+            "[CLS] the [SEP]",
+            "masked",
+        ),
         ("gpt2", "bpe", {"pad": 1, "bos": 0, "eos": 0}, "<|endoftext|> the", "causal"),
         ("llama", "unigram", {"pad": 1, "bos": 0, "eos": 0}, "<|endoftext|> the", "causal"),
         ("marian", "unigram", {"pad": 0, "eos": 1, "decoder_start": 0, "bos": None}, "the </s>", "both"),
