@@ -125,7 +125,11 @@ class Pretrain(Base):
 
 
 class Fitting(Section):
-    """How weights are fitted, by whichever stage."""
+    """How weights are fitted, by whichever stage.
+
+    Attributes:
+        dropout: fraction that each dropout layer drops while training; None is what the model's configuration says.
+    """
 
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
@@ -133,6 +137,7 @@ class Fitting(Section):
     learning_rate: float = Field(gt=0, lt=1)
     warmup_share: Fraction
     weight_decay: float = Field(ge=0, lt=1)
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
     max_gradient_norm: float = Field(gt=0)
     validations_per_epoch: int = Field(gt=0)
     patience: int = Field(gt=0)

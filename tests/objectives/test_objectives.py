@@ -31,8 +31,9 @@ from tests.language_models import write_causal_lm, write_masked_lm
 MakeParams = Callable[..., Params]
 TEXTS = [text for text, _ in sample_texts(300)]
 FITTING: dict[str, Any] = {"epochs": 2, "batch_size": 16, "accumulation": 1, "learning_rate": 3.0e-3}
-FITTING |= {"warmup_share": 0.1, "weight_decay": 0.0, "max_gradient_norm": 1.0, "validations_per_epoch": 1}
-FITTING |= {"patience": 3, "precision": "float32", "threads": 1, "max_tokens": 32, "held_out_share": 0.2}
+FITTING |= {"warmup_share": 0.1, "weight_decay": 0.0, "dropout": None, "max_gradient_norm": 1.0}
+FITTING |= {"validations_per_epoch": 1, "patience": 3, "precision": "float32", "threads": 1}
+FITTING |= {"max_tokens": 32, "held_out_share": 0.2}
 MASKED = {"name": "masked_lm", "masked_share": 0.15, "whole_words": True, "next_sentence": False, **FITTING}
 CAUSAL = {"name": "causal_lm", **FITTING}
 FILES = ["MANIFEST.json", "base.json", "metrics.json", "model", "plots", "summary.txt"]

@@ -17,7 +17,7 @@ from stages.shared.errors import TrainingFailed
 from stages.shared.examples import features, write_split
 from stages.shared.fitting import Data, History, Plan, fit, make_repeatable, measure
 from stages.shared.fitting.loop import groups_of_epoch, validation_points
-from stages.shared.fitting.optimizer import add_gradients, learning_rate, make_optimizer
+from stages.shared.fitting.optimizer import add_gradients
 from stages.shared.items import Item
 from stages.shared.models import load_model
 from stages.shared.params import Params
@@ -76,32 +76,15 @@ def data_of(folder: Path, params: Params, tiny_base: Path) -> Data:
     return read_data(folder, task, tokenizer_of(tiny_base), task.settings(), balanced=False)
 
 
-def test_learning_rate_rises_over_the_warm_up_and_falls_to_the_end(make_params: MakeParams) -> None:
-    params = make_params({"train.learning_rate": 0.1, "train.warmup_share": 0.2}).train
-    rates = [learning_rate(update, 10, params) for update in range(1, 11)]
-    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
-    assert rates[3:] == sorted(rates[3:], reverse=True)
-    assert rates[-1] == pytest.approx(0.1 / 8)
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_learning_rate_with_no_warm_up_or_nothing_else(make_params: MakeParams, share: float) -> None:
-    params = make_params({"train.learning_rate": 0.1, "train.warmup_share": share}).train
-    assert max(learning_rate(update, 4, params) for update in range(1, 5)) == pytest.approx(0.1)
-
-
-def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out(
-    tiny_base: Path, make_params: MakeParams
+@pytest.mark.parametrize(("wanted", "used"), [(None, 0.1), (0.3, 0.3), (0.0, 0.0)])
+def test_dropout_is_that_of_the_parameters_and_the_base_keeps_its_own(
+    augmented: Path, tiny_base: Path, make_params: MakeParams, wanted: float | None, used: float
 ) -> None:
-    params = make_params({"train.weight_decay": 0.1})
+    params = make_params(QUICK | {"train.epochs": 1, "train.dropout": wanted})
     model = model_of(tiny_base, params)
-    model.bert.embeddings.requires_grad_(False)
-    decayed, plain = make_optimizer(model, params.train).param_groups
-    names = {id(weight): name for name, weight in model.named_parameters()}
-    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
-    assert all(names[id(weight)].endswith("weight") for weight in decayed["params"])
-    assert {"bias" in name or "LayerNorm" in name for name in (names[id(w)] for w in plain["params"])} == {True}
-    assert not any("embeddings" in names[id(w)] for w in decayed["params"] + plain["params"])
+    fit(model, data_of(augmented, params, tiny_base), plan_of(params), History())
+    assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} == {used}
+    assert model.config.hidden_dropout_prob == 0.1
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)])

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import TrainingFailed
 from stages.shared.fitting.data import Data
+from stages.shared.fitting.dropout import set_dropout
 from stages.shared.fitting.history import History
 from stages.shared.fitting.optimizer import add_gradients, learning_rate, make_optimizer, set_learning_rate
 from stages.shared.params import Fitting
@@ -79,6 +80,8 @@ class _Loop:
     """The moving parts of a training."""
 
     def __init__(self, model: PreTrainedModel, data: Data, plan: Plan, history: History, updates: int) -> None:
+        if plan.values.dropout is not None:
+            set_dropout(model, plan.values.dropout)
         self.accelerator = Accelerator(mixed_precision=PRECISIONS[plan.values.precision])
         self.model = self.accelerator.prepare(model)
         self.weights = None if data.weights is None else data.weights.to(self.accelerator.device)
