@@ -1,7 +1,7 @@
 """What every part of the parameters is made of: a section, and a choice of a plug-in with its options."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
@@ -22,7 +22,7 @@ class Choice(Section):
 
 @dataclass(frozen=True)
 class ChosenFrom:
-    """Marks a field that holds the `Params` of the file of stages/<folder>/ that its `name` names."""
+    """Marks a field that holds the `Params` of the file of stages/<folder>/ that `name` names, or a list of them."""
 
     folder: str
 
@@ -46,6 +46,15 @@ def _chosen_class(folder: str, raw: Any) -> Any:
         return _refuse(f"name: '{raw['name']}' needs the Python package '{error.name}', which is not installed")
 
 
+def _chosen_classes(folder: str, raw: Any) -> Any:
+    """The type of a list of choices, each with the class of its own options."""
+    if not isinstance(raw, list):
+        return _refuse(f"needs a list, as [] or [{{name: {plugins.names_of(folder)[0]}, ...}}]")
+    kinds = [_chosen_class(folder, value) for value in raw]
+    whole = tuple[tuple(kinds)] if kinds else tuple[()]  # type: ignore[misc]  # known only now
+    return Annotated[whole, BeforeValidator(tuple)]
+
+
 def concrete(section: type[Section], raw: Any) -> type[Section]:
     """The section with the class of every plug-in that `raw` chooses in place, so that all is checked at once."""
     fields: dict[str, Any] = {}
@@ -54,7 +63,8 @@ def concrete(section: type[Section], raw: Any) -> type[Section]:
         kind = field.annotation
         chosen = next((mark for mark in field.metadata if isinstance(mark, ChosenFrom)), None)
         if chosen is not None:
-            fields[name] = (_chosen_class(chosen.folder, value), ...)
+            found = _chosen_classes if get_origin(kind) is list else _chosen_class
+            fields[name] = (found(chosen.folder, value), ...)
         elif isinstance(kind, type) and issubclass(kind, Section):
             inner = concrete(kind, value)
             if inner is not kind:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # every stage reads the task's Params, and most need no torch
 
     from serving.runtime import Runtime
     from stages.shared.base_model import BaseModel
+    from stages.shared.choices import Choices
     from stages.shared.items import Item, Output
     from stages.shared.no_words import NoWords
 
@@ -248,6 +249,15 @@ class Task(Measured, Protocol):
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """What the summed loss of a batch is divided by, a scalar: the examples, or their class weights."""
+        ...
+
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """What makes probabilities of its outputs, so that those of several models have a mean; None where none do."""
+        ...
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The choices out of several options that a batch is made of; yes or no is one of two."""
         ...
 
     # answering

@@ -22,6 +22,8 @@ from stages.tasks._plain import PlainTexts
 if TYPE_CHECKING:
     import torch
 
+    from stages.shared.choices import Choices
+
 _AVERAGES = ("macro", "weighted")
 
 
@@ -110,6 +112,18 @@ class SingleLabel(LabelledTexts):
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(logits, batch["expected"], weight=weights, reduction="sum")
+
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """Of the labels."""
+        return "softmax"
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The label of each row of a batch, with the weight of its class."""
+        from stages.shared.choices import Choices
+
+        expected = batch["expected"]
+        return Choices(logits, expected, None if weights is None else weights[expected])
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The examples of a batch, or the sum of their class weights, a scalar."""

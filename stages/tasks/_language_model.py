@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from stages.shared.choices import Choices
     from stages.shared.items import Item, Output
 
 
@@ -51,6 +52,14 @@ class LanguageModel(WrittenTexts):
         from stages.shared.packing import next_token_loss
 
         return next_token_loss(logits, batch["expected"])
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The tokens of a batch that are learnt."""
+        from stages.shared.choices import Choices
+
+        expected = batch["expected"][:, 1:].reshape(-1)
+        there = expected >= 0
+        return Choices(logits[:, :-1].reshape(-1, logits.shape[-1])[there], expected[there])
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """Those tokens, a scalar."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from datasets import List, Value
@@ -30,6 +30,8 @@ from stages.tasks._multi_label_scores import (
 
 if TYPE_CHECKING:
     import torch
+
+    from stages.shared.choices import Choices
 
 _HEADLINE = ("micro_f1", "macro_f1", "subset_accuracy")
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.1, 20.0  # of a label's rows: a label of three rows in thousands would drown the others
@@ -88,6 +90,24 @@ class MultiLabel(LabelledTexts):
         expected = batch["expected"].to(logits.dtype)
         summed = binary_cross_entropy_with_logits(logits, expected, pos_weight=weights, reduction="sum")
         return summed / len(self.labels)
+
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """Of each label."""
+        return "sigmoid"
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """No or yes for each label of each row, which weighs more where the label is there."""
+        import torch
+
+        from stages.shared.choices import Choices
+
+        said = torch.stack([torch.zeros_like(logits), logits], dim=-1).flatten(0, 1)
+        there = batch["expected"].flatten().long()
+        if weights is None:
+            return Choices(said, there)
+        having = weights.to(logits.dtype).repeat(len(logits))
+        return Choices(said, there, torch.where(there == 1, having, torch.ones_like(having)))
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The examples of a batch, a scalar."""

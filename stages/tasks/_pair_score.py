@@ -28,6 +28,8 @@ from stages.tasks._score_figures import (
 if TYPE_CHECKING:
     import torch
 
+    from stages.shared.choices import Choices
+
 TEXTS = ("first", "second")
 _SAME_ANSWER = 0.05  # of the range: what two models may differ by and still agree
 
@@ -94,6 +96,19 @@ class PairScore(WithoutClasses):
 
         places = batch["expected"].to(logits.dtype)
         return binary_cross_entropy_with_logits(logits[:, 0], places, reduction="sum")
+
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """Of the place in the range."""
+        return "sigmoid"
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """Low or high for each pair; what is expected lies between the two."""
+        import torch
+
+        from stages.shared.choices import Choices
+
+        return Choices(torch.cat([torch.zeros_like(logits), logits], dim=-1), None)
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The examples of a batch, a scalar."""

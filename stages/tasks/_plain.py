@@ -146,6 +146,11 @@ class PlainTexts:
         """What the loss expects of each window; every task that learns says it."""
         raise NotImplementedError
 
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """None."""
+        return None
+
     def tune(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> dict[str, Any]:
         """Nothing."""
         return {}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from stages.shared.choices import Choices
     from stages.shared.items import Item, Output
     from stages.shared.masking import Masking
 
@@ -164,6 +165,15 @@ class HiddenWords(WithoutClasses):
         expected = batch["expected"].flatten()
         there = expected != IGNORED
         return cross_entropy(logits.flatten(0, 1)[there].float(), expected[there], reduction="sum")
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The word of each hidden token of a batch."""
+        from stages.shared.choices import Choices
+        from stages.shared.items import IGNORED
+
+        expected = batch["expected"].flatten()
+        there = expected != IGNORED
+        return Choices(logits.flatten(0, 1)[there], expected[there])
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The hidden tokens, a scalar; 1 where there are none, whose loss is 0."""

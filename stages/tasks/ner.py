@@ -34,6 +34,8 @@ from stages.tasks._plain import PlainTexts
 if TYPE_CHECKING:
     import torch
 
+    from stages.shared.choices import Choices
+
 
 class Params(TextParams):
     """The types of entities."""
@@ -136,6 +138,19 @@ class EntityTagging(PlainTexts):
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(logits.flatten(0, 1), batch["expected"].flatten(), ignore_index=IGNORED, reduction="sum")
+
+    @property
+    def averaged(self) -> Literal["softmax", "sigmoid"] | None:
+        """Of the tags of each token."""
+        return "softmax"
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The tag of each word of a batch."""
+        from stages.shared.choices import Choices
+
+        expected = batch["expected"].flatten()
+        there = expected != IGNORED
+        return Choices(logits.flatten(0, 1)[there], expected[there])
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The words of a batch, a scalar; 1 where there are none, whose loss is 0."""

@@ -33,6 +33,8 @@ from stages.tasks._plain import PlainTexts
 if TYPE_CHECKING:
     import torch
 
+    from stages.shared.choices import Choices
+
 _ANSWERED, _UNANSWERED = "answer", "no answer"
 _ALWAYS = -1e9  # a threshold that every margin reaches: before the right one is known, every question is answered
 _ASKING = frozenset(["who", "whom", "whose", "what", "when", "where", "which", "why", "how"])
@@ -168,6 +170,13 @@ class Answering(PlainTexts):
 
         scores = logits.masked_fill(batch["attention_mask"][:, :, None] == 0, float("-inf"))
         return cross_entropy(scores, batch["expected"], reduction="sum") / 2
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """Where the answer of each window starts, and where it ends, out of all its tokens."""
+        from stages.shared.choices import Choices
+
+        scores = logits.masked_fill(batch["attention_mask"][:, :, None] == 0, float("-inf"))
+        return Choices(scores.transpose(1, 2).flatten(0, 1), batch["expected"].flatten())
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The windows of a batch, a scalar."""

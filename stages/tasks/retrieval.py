@@ -31,6 +31,8 @@ from stages.tasks._retrieval_scores import DEPTH, FIGURES, figures_of, hits_of, 
 if TYPE_CHECKING:
     import torch
 
+    from stages.shared.choices import Choices
+
 
 class Params(TextParams):
     """How sharply the wrong answers of a batch are pushed away, and how many answers are given.
@@ -121,14 +123,28 @@ class Retrieval(WithoutClasses):
             logits: unit vectors of question, answer, question, answer ..., shape (2 x items, hidden).
             batch: "expected" has the keys, shape (items, 2).
         """
-        import torch
         from torch.nn.functional import cross_entropy
+
+        scores, own = self._scores(logits, batch)
+        return (cross_entropy(scores, own, reduction="sum") + cross_entropy(scores.T, own, reduction="sum")) / 2
+
+    def _scores(self, logits: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """How near each question is to each answer, -inf to others that are right too; and the places of its own."""
+        import torch
 
         scores = logits[0::2].float() @ logits[1::2].float().T / self.temperature
         keys, own = batch["expected"], torch.arange(len(scores), device=logits.device)
         also_right = (keys[:, None] == keys[None, :]).any(dim=-1) & (own[:, None] != own[None, :])
-        scores = scores.masked_fill(also_right, float("-inf"))
-        return (cross_entropy(scores, own, reduction="sum") + cross_entropy(scores.T, own, reduction="sum")) / 2
+        return scores.masked_fill(also_right, float("-inf")), own
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The answer of each question out of the batch, and the question of each answer."""
+        import torch
+
+        from stages.shared.choices import Choices
+
+        scores, own = self._scores(logits, batch)
+        return Choices(torch.cat([scores, scores.T]), own.repeat(2))
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The pairs of a batch, a scalar."""

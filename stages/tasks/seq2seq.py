@@ -1,6 +1,6 @@
 """A text from a text, by an encoder-decoder: translation, summaries, rewriting.
 
-Source: Sutskever et al. 2014, arXiv:1409.3215; Szegedy et al. 2016, arXiv:1512.00567 (label smoothing)
+Source: Sutskever et al. 2014, arXiv:1409.3215
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from datasets import Value
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from serving.reading import Reader
 from stages.shared.examples import Example
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from stages.shared.base_model import BaseModel
+    from stages.shared.choices import Choices
     from stages.shared.items import Item, Output
 
 
@@ -34,13 +35,11 @@ class Params(WritingParams):
     Attributes:
         primary: the figure that chooses: bleu or chrf for translation, rouge_l for summaries.
         bleu_tokens: how BLEU counts tokens, by sacrebleu's names.
-        label_smoothing: fraction of the probability that the loss spreads over all words.
     """
 
     name: Literal["seq2seq"]
     primary: Literal["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
     bleu_tokens: Literal["13a", "intl", "zh", "char", "none"]
-    label_smoothing: float = Field(ge=0, lt=1)
 
     @model_validator(mode="after")
     def _reads_a_source_at_once(self) -> Self:
@@ -51,9 +50,7 @@ class Params(WritingParams):
 
 def open_task(params: Params) -> Task:
     """The task of writing a target for a text."""
-    return Seq2Seq(
-        params.name, params.reading(), params.writing, params.primary, params.bleu_tokens, params.label_smoothing
-    )
+    return Seq2Seq(params.name, params.reading(), params.writing, params.primary, params.bleu_tokens)
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,6 @@ class Seq2Seq(WrittenTexts):
     writing: Writing
     primary: str
     bleu_tokens: str
-    label_smoothing: float
     texts: tuple[str, ...] = ("text", "target")
     asked: tuple[str, ...] = ("text",)
     together: tuple[str, ...] = ("text",)
@@ -117,8 +113,15 @@ class Seq2Seq(WrittenTexts):
         """The summed cross entropy of the tokens of the targets, in nats; logits (batch, tokens, words)."""
         from torch.nn.functional import cross_entropy
 
-        flat, expected = logits.reshape(-1, logits.shape[-1]), batch["expected"].reshape(-1)
-        return cross_entropy(flat, expected, reduction="sum", label_smoothing=self.label_smoothing)
+        return cross_entropy(logits.reshape(-1, logits.shape[-1]), batch["expected"].reshape(-1), reduction="sum")
+
+    def choices(self, logits: torch.Tensor, batch: Batch, weights: torch.Tensor | None) -> Choices:
+        """The words of the targets of a batch."""
+        from stages.shared.choices import Choices
+
+        expected = batch["expected"].reshape(-1)
+        there = expected >= 0
+        return Choices(logits.reshape(-1, logits.shape[-1])[there], expected[there])
 
     def loss_weight(self, batch: Batch, weights: torch.Tensor | None) -> torch.Tensor:
         """The tokens of the targets, a scalar."""

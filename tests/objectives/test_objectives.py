@@ -31,7 +31,9 @@ from tests.language_models import write_causal_lm, write_masked_lm
 MakeParams = Callable[..., Params]
 TEXTS = [text for text, _ in sample_texts(300)]
 FITTING: dict[str, Any] = {"epochs": 2, "batch_size": 16, "accumulation": 1, "learning_rate": 3.0e-3}
-FITTING |= {"warmup_share": 0.1, "weight_decay": 0.0, "dropout": None, "max_gradient_norm": 1.0}
+FITTING |= {"optimizer": "adamw", "schedule": "linear", "warmup": 0.1, "layer_decay": 1.0, "weight_decay": 0.0}
+FITTING |= {"average_decay": None, "dropout": None, "max_gradient_norm": 1.0, "gradient_noise": 0.0}
+FITTING |= {"gradient_checkpointing": False}
 FITTING |= {"validations_per_epoch": 1, "patience": 3, "precision": "float32", "threads": 1}
 FITTING |= {"max_tokens": 32, "held_out_share": 0.2}
 MASKED = {"name": "masked_lm", "masked_share": 0.15, "whole_words": True, "next_sentence": False, **FITTING}

@@ -42,7 +42,6 @@ def params(**more: Any) -> Params:
         "writing": writing,
         "primary": "bleu",
         "bleu_tokens": "13a",
-        "label_smoothing": 0.0,
     }
     return Params.model_validate(given | more)
 

@@ -27,6 +27,7 @@ class History:
         padded_shares: per epoch begun, the fraction of its tokens that is padding.
         examples: trained on so far, each as often as it was seen.
         seconds: spent on updates alone.
+        rates: of a range test: learning_rate, loss (nats per example, smoothed).
     """
 
     updates: list[Row] = field(default_factory=list)
@@ -38,6 +39,7 @@ class History:
     padded_shares: list[float] = field(default_factory=list)
     examples: int = 0
     seconds: float = 0.0
+    rates: list[Row] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -77,9 +79,9 @@ class History:
         }
 
     def write(self, folder: Path, primary: str) -> None:
-        """Write the curves as loss.csv and validation.csv, where `primary` stands under that name too."""
+        """Write the curves: loss.csv, validation.csv, where `primary` stands under that name too, learning_rate.csv."""
         validations = [{**row, "primary": row[primary]} for row in self.validations]
-        for name, rows in (("loss", self.updates), ("validation", validations)):
+        for name, rows in (("loss", self.updates), ("validation", validations), ("learning_rate", self.rates)):
             if rows:
                 write_csv(folder / f"{name}.csv", list(rows[0]), (list(row.values()) for row in rows))
 
