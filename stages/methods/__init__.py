@@ -7,16 +7,17 @@ and the functions of the protocol below.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from stages.shared import plugins
-from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
 
 if TYPE_CHECKING:  # every stage reads the method's Params, and most need no torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from stages.shared.fitting import Data, Hooks, Plan
 
 
 @dataclass(frozen=True)
@@ -40,39 +41,49 @@ class Start:
     seed: int
 
 
+@dataclass(frozen=True)
+class Trainable:
+    """A model whose trainable parameters are those that a method trains, and what the loop does for the method.
+
+    Attributes:
+        model: none of its parameters is trainable where the method trains none, or has trained them already.
+        hooks: what the method does in the loop; None is nothing.
+        around: what must be open while the model is trained and measured.
+        data: what is learnt in the place of the task's own data; None is those.
+    """
+
+    model: PreTrainedModel
+    hooks: Hooks | None = None
+    around: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    data: Data | None = None
+
+
 class Method(Protocol):
     """What a file of this folder provides."""
 
     KEEPS_HEAD: bool
     """Whether the model has the head of the task, also one of the user's own."""
 
+    LEARNS: Literal["task", "pairs", "nothing"]
+    """What the loop learns for it: by the loss of the task, so that regularizers change it; by one of its own; or
+    nothing, as where the weights are solved for."""
+
     def check(self, task: Any, params: Any) -> None:
-        """Raise ParamsError when the method is not for the task, before anything runs."""
+        """Raise ParamsError when the method is not for the task, before anything runs, with the nearest that is."""
         ...
 
     def settings(self, start: Start, params: Any) -> dict[str, Any]:
         """What production must know of it beside the task's settings, such as a template."""
         ...
 
-    def prepare(self, start: Start, params: Any) -> PreTrainedModel:
-        """The model whose trainable parameters are those that the method trains; none where it trains none."""
+    def prepare(self, start: Start, data: Data, plan: Plan, params: Any) -> Trainable:
+        """The model to train on the data as planned.
+
+        Raises:
+            ParamsError: the base is not for the method.
+        """
         ...
 
     def finish(self, model: PreTrainedModel) -> PreTrainedModel:
-        """The trained model in the layout of the base."""
+        """The trained model as `stages.shared.models` saves and loads it: in the layout of the base, if it can be."""
         ...
-
-
-def check_method(task: Any, params: Any) -> None:
-    """Raise ParamsError when the chosen method, or balanced weights, are not for the task; `params` is params.yaml."""
-    method = plugins.load("methods", params.train.method.name)
-    method.check(task, params.train.method)
-    if params.task.head is not None and not method.KEEPS_HEAD:
-        raise ParamsError(
-            f"task.head: '{params.task.head}': the method '{params.train.method.name}' brings a head of its own. "
-            f"Set task.head to null, or choose another train.method, such as full."
-        )
-    if params.train.class_weights == "balanced" and task.class_weights([]) is None:
-        raise ParamsError(
-            f"train.class_weights: balanced: the task '{params.task.name}' has no classes to balance. Set it to none."
-        )

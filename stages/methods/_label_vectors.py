@@ -53,6 +53,6 @@ def model_by_descriptions(start: Start, params: Params) -> Headed:
 
     encoder = sentence_encoder(start.base, len(start.tokenizer))
     vectors = label_vectors(start, encoder, params)
-    model = with_label_vectors(encoder.body, len(vectors))
+    model = with_label_vectors(encoder.body, len(vectors), bias=False)
     model.head.load_state_dict({"vectors.weight": torch.from_numpy(vectors / params.temperature)})
     return model

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from stages.methods import Start
+from stages.methods import Start, Trainable
 from stages.shared.sections import Choice
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from stages.shared.fitting import Data, Plan
+
 KEEPS_HEAD = True
+LEARNS = "task"
 
 
 class Params(Choice):
@@ -28,12 +31,12 @@ def settings(start: Start, params: Params) -> dict[str, Any]:
     return {}
 
 
-def prepare(start: Start, params: Params) -> PreTrainedModel:
+def prepare(start: Start, data: Data, plan: Plan, params: Params) -> Trainable:
     """The model with its weights trainable, but for those that it computes and never saves, as Marian's positions."""
     model = start.load().requires_grad_(True)
     for name in model._keys_to_ignore_on_save or ():
         model.get_parameter(name).requires_grad_(False)
-    return model
+    return Trainable(model)
 
 
 def finish(model: PreTrainedModel) -> PreTrainedModel:

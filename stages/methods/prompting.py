@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stages.methods import Start
+from stages.methods import Start, Trainable
+from stages.methods._nearest import nearest_to_few_shot
 from stages.shared.errors import ParamsError
 from stages.shared.plugins import nearest
 from stages.shared.sections import Choice
@@ -23,7 +24,10 @@ from stages.shared.sections import Choice
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from stages.shared.fitting import Data, Plan
+
 KEEPS_HEAD = False
+LEARNS = "nothing"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 NEEDED = {  # by each way, first what is given for each label
     "descriptions": ("descriptions", "temperature"),
@@ -75,10 +79,11 @@ class Params(Choice):
 def check(task: Any, params: Params) -> None:
     """Raise ParamsError where the task is not one label on one text, or a label is without its description or word."""
     settings = task.settings()
-    if settings["answers"] != "label" or len(settings["inputs"]) != 1 or task.marks:
+    if settings["answers"] != "label" or settings["inputs"] != ["text"] or task.marks:
         raise ParamsError(
             f"train.method: prompting: it is for tasks of one label on one plain text, as classification with "
-            f"multi_label: false; the task '{settings['task']}' is another. Choose another method."
+            f"multi_label: false; the task '{settings['task']}' is another. The nearest method that works is "
+            f"{nearest_to_few_shot(task)}."
         )
     labels, given = settings["labels"], params.per_label
     key = f"train.method.{NEEDED[params.by][0]}"
@@ -105,7 +110,7 @@ def settings(start: Start, params: Params) -> dict[str, Any]:
     return {"template": frame_of(start, params)}
 
 
-def prepare(start: Start, params: Params) -> PreTrainedModel:
+def prepare(start: Start, data: Data, plan: Plan, params: Params) -> Trainable:
     """The base asked in the chosen way; none of its weights trains.
 
     Raises:
@@ -114,10 +119,10 @@ def prepare(start: Start, params: Params) -> PreTrainedModel:
     if params.by == "descriptions":
         from stages.methods._label_vectors import model_by_descriptions
 
-        return model_by_descriptions(start, params).requires_grad_(False)
+        return Trainable(model_by_descriptions(start, params).requires_grad_(False))
     from stages.methods._label_words import model_by_words
 
-    return model_by_words(start, params).requires_grad_(False)
+    return Trainable(model_by_words(start, params).requires_grad_(False))
 
 
 def finish(model: PreTrainedModel) -> PreTrainedModel:

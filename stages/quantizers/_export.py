@@ -112,10 +112,10 @@ def export(model: PreTrainedModel, settings: Mapping[str, Any]) -> onnx.ModelPro
 def largest_difference(model: PreTrainedModel, onnx_file: Path, samples: Sequence[Arrays]) -> float:
     """The largest absolute difference of a logit between the ONNX model and torch, over the samples."""
     session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
-    largest = 0.0
+    largest, read = 0.0, {given.name for given in session.get_inputs()}  # learnt vectors leave token types unread
     for sample in samples:
         with torch.inference_mode():
             expected = model(**{name: torch.from_numpy(array) for name, array in sample.items()}).logits.numpy()
-        (found,) = session.run(["logits"], sample)
+        (found,) = session.run(["logits"], {name: array for name, array in sample.items() if name in read})
         largest = max(largest, float(np.abs(found - expected).max()))
     return largest

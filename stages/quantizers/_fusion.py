@@ -101,6 +101,15 @@ def strip(model: onnx.ModelProto) -> None:
     del model.graph.value_info[:]  # onnxruntime's fusions leave shapes of nodes that they took out
 
 
+def _drop_twins(graph: onnx.GraphProto) -> None:
+    """Keep the first of nodes that make the same thing: each fused embedding brings its own cast of the token ids."""
+    first = {node.output[0]: node for node in reversed(graph.node)}
+    kept = [node for node in graph.node if first[node.output[0]] is node]
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(kept)
+
+
 def fuse(model: onnx.ModelProto, config: PretrainedConfig) -> onnx.ModelProto:
     """The model with its attention, activations, normalised sums and embeddings fused."""
     _split_unsqueezes(model.graph)
@@ -115,6 +124,7 @@ def fuse(model: onnx.ModelProto, config: PretrainedConfig) -> onnx.ModelProto:
         hidden_size=config.hidden_size,
         optimization_options=options,
     ).model
+    _drop_twins(fused.graph)
     if not any(opset.domain == "com.microsoft" for opset in fused.opset_import):
         fused.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     return fused

@@ -146,12 +146,15 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     from stages.quantizers._export import largest_difference
     from stages.quantizers._fusion import expected_fusions
     from stages.quantizers._samples import samples_of
+    from stages.shared.added import description_of
+    from stages.shared.averaged import Averaged
     from stages.shared.headed import Headed
 
     model, settings = trained.model, trained.settings
     usual = None if model.get_output_embeddings() is None else "words"  # type: ignore[no-untyped-call]
     head = model.description["head"] if isinstance(model, Headed) else usual
-    expected = expected_fusions(model.config, head)
+    has_more = isinstance(model, Averaged) or bool(description_of(model))  # than its architecture says
+    expected = {} if has_more else expected_fusions(model.config, head)
     model.train(False)
     fused = export_fused(model, settings)
     onnx.save(fused, out / FLOAT_MODEL)

@@ -81,10 +81,10 @@ def at_last_token(folder: Path, words: int, outputs: int) -> Headed:
     return Headed(body, head, {"head": "last", "body": "encoder"})
 
 
-def with_label_vectors(body: PreTrainedModel, labels: int) -> Headed:
-    """An encoder with a vector for each label, `vectors.weight` of its head, yet to be filled."""
-    head = LabelVectors(body.config.hidden_size, labels)
-    return Headed(body, head, {"head": "vectors", "body": "encoder"})
+def with_label_vectors(body: PreTrainedModel, labels: int, bias: bool) -> Headed:
+    """An encoder with a vector for each label, `vectors.weight` of its head, and perhaps a bias, yet to be filled."""
+    head = LabelVectors(body.config.hidden_size, labels, bias)
+    return Headed(body, head, {"head": "vectors", "body": "encoder", "bias": bias})
 
 
 class Place(NamedTuple):
@@ -154,7 +154,7 @@ def read_headed(folder: Path, words: int, task: Any, params: Any) -> Headed:
         case "last":
             headed = at_last_token(folder, words, len(task.outputs))
         case "vectors":
-            headed = with_label_vectors(load_body("encoder", folder, words), len(task.outputs))
+            headed = with_label_vectors(load_body("encoder", folder, words), len(task.outputs), description["bias"])
         case "words":
             place = Place(description["token"], description["last"])
             headed = with_label_words(description["body"], folder, words, description["words"], place)

@@ -20,13 +20,13 @@ class MeanPooled(nn.Module):
 class LabelVectors(nn.Module):
     """How near the text's vector is to that of each label."""
 
-    def __init__(self, hidden_size: int, labels: int) -> None:
+    def __init__(self, hidden_size: int, labels: int, bias: bool) -> None:
         super().__init__()
         self.pooled = MeanPooled()
-        self.vectors = nn.Linear(hidden_size, labels, bias=False)
+        self.vectors = nn.Linear(hidden_size, labels, bias=bias)
 
     def forward(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """The products of the text's unit vector with the labels' vectors, (batch, labels)."""
+        """The products of the text's unit vector with the labels' vectors, plus a bias if any, (batch, labels)."""
         near: torch.Tensor = self.vectors(self.pooled(hidden, attention_mask))
         return near
 

@@ -15,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from stages.shared.added import load_added, plain_body, save_added
+from stages.shared.averaged import MEMBERS, Averaged, read_averaged
 from stages.shared.bodies import has_token_types, load_base, load_language_model, reads_forward
 from stages.shared.headed import DESCRIPTION, at_last_token, comparing, read_headed, sentence_encoder, with_custom_head
 
@@ -40,6 +42,14 @@ def load_model(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMo
         ParamsError: the user's head cannot be imported or does not fit.
         DataError: the user's head is not the one that the model was trained with.
     """
+    if (folder / MEMBERS).is_file():
+        return read_averaged(folder, lambda member: load_model(task, member, params, words))
+    model = _load_one(task, folder, params, words)
+    load_added(model, folder)
+    return model
+
+
+def _load_one(task: Any, folder: Path, params: Any, words: int) -> PreTrainedModel:
     if (folder / DESCRIPTION).is_file():
         return read_headed(folder, words, task, params)
     if task.head in WRITING:
@@ -64,11 +74,16 @@ def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Non
     A model that reads no text has no tokenizer.
     """
     model.config._name_or_path = ""
-    model.save_pretrained(folder)
+    if isinstance(model, Averaged):
+        model.save_members(folder, lambda member, inner: write_model(member, None, inner))
+    else:
+        with plain_body(model):
+            model.save_pretrained(folder)
+        save_added(model, folder)
     if tokenizer is not None:
         tokenizer.name_or_path = ""
         for place in ("is_local", "local_files_only"):
             tokenizer.init_kwargs.pop(place, None)
         tokenizer.save_pretrained(folder)
-    for file in folder.glob("*.safetensors"):
+    for file in folder.rglob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes for the owner alone

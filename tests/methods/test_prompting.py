@@ -78,6 +78,12 @@ def begin(bases: dict[str, Path], make_params: Callable[..., Params]) -> Callabl
     return beginning
 
 
+def prepared(start: Start, params: prompting.Params) -> Any:
+    """The model; the data and how they would be learnt are nothing to it."""
+    nothing: Any = None
+    return prompting.prepare(start, nothing, nothing, params).model
+
+
 def rows(texts: list[str]) -> list[Example]:
     return [{"id": str(i), "parent": "", "text": text, "label": "neutral"} for i, text in enumerate(texts)]
 
@@ -95,7 +101,7 @@ def test_a_prompted_model_is_saved_read_exported_and_the_same(
 ) -> None:
     start, params = begin(by), make(by, shown_examples=1)
     prompting.check(start.task, params)
-    model = prompting.finish(prompting.prepare(start, params))
+    model = prompting.finish(prepared(start, params))
     assert not any(weight.requires_grad for weight in model.parameters())
     said = outputs(start, params, model, TEXTS)
     assert said.shape == (3, 3)
@@ -130,18 +136,18 @@ def test_a_description_counts_by_its_cosine_and_shown_examples_draw_it_halfway(b
     text = mean_pooled(start, TEXTS[0])
     described = np.mean([mean_pooled(start, given) for given in params.per_label["positive"]], axis=0)
     described /= np.linalg.norm(described)
-    said = outputs(start, params, prompting.prepare(start, params), TEXTS)
+    said = outputs(start, params, prepared(start, params), TEXTS)
     assert said[0, 2] == pytest.approx(text @ described / 0.05, abs=1e-4)
 
     params = make("descriptions", shown_examples=100)
     with pytest.raises(ParamsError, match=r"shown_examples: 100: too few .* 'negative' has \d+, 'neutral' has \d+"):
-        prompting.prepare(start, params)
+        prepared(start, params)
     own = [row for row in start.examples if row["label"] == "positive"]
     every = Start(**{**vars(start), "examples": [*own[:4], *(r for r in start.examples if r["label"] != "positive")]})
     shown = np.mean([mean_pooled(start, row["text"]) for row in own[:4]], axis=0)
     halfway = described + shown / np.linalg.norm(shown)
     params = make("descriptions", shown_examples=4)
-    said = outputs(every, params, prompting.prepare(every, params), TEXTS)
+    said = outputs(every, params, prepared(every, params), TEXTS)
     assert said[0, 2] == pytest.approx(text @ halfway / np.linalg.norm(halfway) / 0.05, abs=1e-4)
 
 
@@ -151,7 +157,7 @@ def test_a_masked_model_is_asked_at_the_mask_of_the_template_for_the_labels_word
     words = tokenizer.convert_tokens_to_ids(["bad", "fine", "good"])
     for template, which in (("{text} It was [MASK].", -1), ("[MASK]: {text}", 0)):
         params = make("masked_lm", template=template)
-        for text, said in zip(TEXTS, outputs(start, params, prompting.prepare(start, params), TEXTS), strict=True):
+        for text, said in zip(TEXTS, outputs(start, params, prepared(start, params), TEXTS), strict=True):
             asked = tokenizer(template.replace("{text}", text), return_tensors="pt")
             place = (asked["input_ids"][0] == tokenizer.mask_token_id).nonzero()[which, 0]
             with torch.inference_mode():
@@ -163,7 +169,7 @@ def test_a_causal_model_is_asked_for_the_words_after_the_end(begin: Callable[...
     whole = AutoModelForCausalLM.from_pretrained(start.base).eval()
     words = start.tokenizer.convert_tokens_to_ids(["Ġbad", "Ġfine", "Ġgood"])
     assert None not in words
-    model = prompting.prepare(start, params)
+    model = prepared(start, params)
     said = outputs(start, params, model, TEXTS)
     np.testing.assert_allclose(outputs(start, params, model, TEXTS, batch_size=1), said, atol=1e-5)
     for text, logits in zip(TEXTS, said, strict=True):
@@ -207,7 +213,7 @@ def test_words_that_cannot_be_asked_for_are_named(
     by: str, words: dict[str, str], message: str, begin: Callable[..., Start]
 ) -> None:
     with pytest.raises(ParamsError, match=message):
-        prompting.prepare(begin(by), make(by, words=GIVEN[by]["words"] | words))
+        prepared(begin(by), make(by, words=GIVEN[by]["words"] | words))
 
 
 def test_chinese_words_are_asked_for_character_by_character(tmp_path: Path) -> None:
@@ -222,11 +228,11 @@ def test_chinese_words_are_asked_for_character_by_character(tmp_path: Path) -> N
 
 def test_a_base_that_is_no_such_language_model_is_refused(begin: Callable[..., Start]) -> None:
     with pytest.raises(ParamsError, match=r"it is not a masked language model: .* cls\.predictions"):
-        prompting.prepare(begin("descriptions"), make("masked_lm"))
+        prepared(begin("descriptions"), make("masked_lm"))
     with pytest.raises(ParamsError, match=r"tokenizer ends a text with \[SEP\]"):
-        prompting.prepare(begin("masked_lm"), make("causal_lm"))
+        prepared(begin("masked_lm"), make("causal_lm"))
     with pytest.raises(ParamsError, match="has no mask token"):
-        prompting.prepare(begin("causal_lm"), make("masked_lm"))
+        prepared(begin("causal_lm"), make("masked_lm"))
 
 
 @pytest.mark.parametrize(

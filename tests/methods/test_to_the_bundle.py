@@ -1,0 +1,25 @@
+"""What cannot be merged, and several models that answer as one, go through every stage to an answer."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import recipes
+
+LEFT_IN: dict[str, tuple[str, dict[str, Any]]] = {  # recipe, and what of `train` is different
+    "adapter": ("sentiment", {"train.method": {"name": "adapter", "size": 4}}),
+    "adapter, tokens": ("ner", {"train.method": {"name": "adapter", "size": 4}}),
+    "prefix": ("sentiment", {"train.method": {"name": "prefix", "tokens": 3}}),
+    "prompt": ("sentiment", {"train.method": {"name": "prompt", "tokens": 3}}),
+    "head": ("sentiment", {"train.method": {"name": "head", "penalties": [1.0]}}),
+    "probabilities": ("sentiment", {"train.ensemble": {"members": 2, "by": "seeds", "join": "probabilities"}}),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_IN)
+def test_it_is_exported_as_it_is_and_its_bundle_answers(case: str, tmp_path: Path) -> None:
+    name, values = LEFT_IN[case]
+    ran = recipes.run(name, tmp_path, lambda stage: True, values | {"quantize.limits.max_logit_difference": 1.0e-4})
+    assert ran.outcomes["quantize"].metrics["size_ratio"] < 0.6
+    assert all(said == evaluated for said, evaluated in recipes.answers_of(ran, 10))
