@@ -35,11 +35,11 @@ def _check_augment(params: Params) -> None:
     check(params)
 
 
-def _check_method(params: Params) -> None:
-    from stages.methods import check_method
+def _check_train(params: Params) -> None:
     from stages.tasks import task_of
+    from stages.train.check import check_train
 
-    check_method(task_of(params.task), params)
+    check_train(task_of(params.task), params)
 
 
 def _check_quantizer(params: Params) -> None:
@@ -49,14 +49,9 @@ def _check_quantizer(params: Params) -> None:
     plugins.load("quantizers", params.quantize.method.name).check(task_of(params.task))
 
 
-CHECKS: tuple[Callable[[Params], None], ...] = (
-    _check_source,
-    _check_base,
-    _check_text,
-    _check_augment,
-    _check_method,
-    _check_quantizer,
-)
+Checks = tuple[Callable[[Params], None], ...]
+OF_PARAMS: Checks = (_check_train, _check_quantizer)  # by the parameters alone: before anything is downloaded
+OF_MACHINE: Checks = (_check_source, _check_base, _check_text, _check_augment)
 
 
 def check_before_anything_runs() -> Params:
@@ -66,14 +61,15 @@ def check_before_anything_runs() -> Params:
         TemperError: of the kind of the first problem, naming all of them.
     """
     params = load_params(PARAMS_FILE)
-    problems: list[TemperError] = []
-    for check in CHECKS:
-        try:
-            check(params)
-        except TemperError as error:
-            problems.append(error)
-    if problems:
-        raise type(problems[0])("\n".join(str(problem) for problem in problems))
+    for checks in (OF_PARAMS, OF_MACHINE):
+        problems: list[TemperError] = []
+        for check in checks:
+            try:
+                check(params)
+            except TemperError as error:
+                problems.append(error)
+        if problems:
+            raise type(problems[0])("\n".join(str(problem) for problem in problems))
     return params
 
 

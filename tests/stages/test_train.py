@@ -9,38 +9,29 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from transformers import PreTrainedModel
 
 from stages.pretrain import pretrain
-from stages.shared.base_model import tokenizer_of
 from stages.shared.errors import TrainingFailed
-from stages.shared.examples import features, write_split
-from stages.shared.fitting import Data, History, Plan, fit, make_repeatable, measure
+from stages.shared.fitting import History, fit, make_repeatable, measure
+from stages.shared.fitting.learner import Learner, add_gradients
 from stages.shared.fitting.loop import groups_of_epoch, validation_points
-from stages.shared.fitting.optimizer import add_gradients
 from stages.shared.items import Item
-from stages.shared.models import load_model
 from stages.shared.params import Params
 from stages.shared.predict import Batching, predict
 from stages.shared.progress import reporting_to
 from stages.shared.publish import sha256_of
-from stages.tasks import Batch, task_of
+from stages.tasks import Batch
 from stages.tasks._labels import SingleLabel
 from stages.train import train
-from stages.train.data import read_data
-from tests.conftest import SENTIMENT_COLUMNS, sample_examples
+from tests.training import QUICK, data_of, model_of, plan_of, write_augmented
 
 LABELS = ["negative", "neutral", "positive"]
-QUICK = {"train.epochs": 2, "train.batch_size": 8, "train.learning_rate": 0.005, "train.threads": 1}
 MakeParams = Callable[..., Params]
 
 
 @pytest.fixture(scope="module")
 def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("augmented")
-    for split, rows in (("train", sample_examples(0, 45)), ("validation", sample_examples(45, 65))):
-        write_split(folder, split, rows, features(SENTIMENT_COLUMNS))
-    return folder
+    return write_augmented(tmp_path_factory.mktemp("augmented"))
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +52,6 @@ def _own_precision() -> Iterator[None]:
 def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, float]:
     out.mkdir()
     return train(augmented, base, out, params).metrics
-
-
-def plan_of(params: Params) -> Plan:
-    return Plan(params.train, params.seed, "train")
-
-
-def model_of(folder: Path, params: Params) -> PreTrainedModel:
-    return load_model(task_of(params.task), folder, params.task, len(tokenizer_of(folder)))
-
-
-def data_of(folder: Path, params: Params, tiny_base: Path) -> Data:
-    task = task_of(params.task)
-    return read_data(folder, task, tokenizer_of(tiny_base), task.settings(), balanced=False)
 
 
 @pytest.mark.parametrize(("wanted", "used"), [(None, 0.1), (0.3, 0.3), (0.0, 0.0)])
@@ -98,7 +76,8 @@ def test_accumulated_gradients_are_those_of_the_large_batch(
 
     def gradients(*cuts: slice) -> list[torch.Tensor]:
         model.zero_grad()
-        loss = add_gradients(model, [data.batch(range(19)[cut], (0,)) for cut in cuts], data.task, weights)
+        learner = Learner(model, data.task, weights)
+        loss = add_gradients(learner, [data.batch(range(19)[cut], (0,)) for cut in cuts])
         return [loss, *(weight.grad.clone() for weight in model.parameters())]
 
     whole = gradients(slice(0, 19))
@@ -210,7 +189,7 @@ def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(
     augmented: Path, tiny_base: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SingleLabel, "loss_sum", nan_from(4))
-    values = {"train.learning_rate": 0.004, "train.warmup_share": 0.0, "train.validations_per_epoch": 2}
+    values = {"train.learning_rate": 0.004, "train.warmup": 0.0, "train.validations_per_epoch": 2}
     params = make_params(QUICK | values)
     history = History()
     model = model_of(tiny_base, params)
