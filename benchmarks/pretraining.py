@@ -42,7 +42,9 @@ SMALL = {
 }
 ALIKE = {"precision": "float32", "threads": 1, "batch_size": 32}  # bfloat16 is slower where a model is narrow
 OBJECTIVE = {"name": "masked_lm", "masked_share": 0.15, "whole_words": True, "next_sentence": False}
-OBJECTIVE |= {"held_out_share": 0.05, "accumulation": 1, "warmup_share": 0.06, "weight_decay": 0.01, "dropout": None}
+OBJECTIVE |= {"held_out_share": 0.05, "accumulation": 1, "warmup": 0.06, "weight_decay": 0.01, "dropout": None}
+OBJECTIVE |= {"optimizer": "adamw", "schedule": "linear", "layer_decay": 1.0, "average_decay": None}
+OBJECTIVE |= {"gradient_noise": 0.0, "gradient_checkpointing": False}
 OBJECTIVE |= {"max_gradient_norm": 1.0, "validations_per_epoch": 1, "patience": 5, **ALIKE}
 FINE = {**{f"train.{name}": value for name, value in ALIKE.items()}, "task.long_texts": "head"}
 

@@ -18,7 +18,8 @@ from accelerate import Accelerator
 import flows  # noqa: F401  telemetry off
 from stages.shared.base_model import find_base, tokenizer_of
 from stages.shared.batches import shuffled_batches
-from stages.shared.fitting.optimizer import add_gradients, make_optimizer
+from stages.shared.fitting import Learner, add_gradients
+from stages.shared.fitting.optimizer import make_optimizer, set_learning_rate
 from stages.shared.items import collate, items_of, reader_of
 from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
@@ -74,7 +75,8 @@ def main() -> None:
         f"random order, padded to {limit}": (random_batches(len(items), size), limit),
     }
     accelerator = Accelerator(cpu=True)
-    optimizer = make_optimizer(model, params.train)
+    optimizer, learner = make_optimizer(model, params.train), Learner(model, task, None)
+    set_learning_rate(optimizer, 5e-5)
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(asked.rounds):
         for name, (batches, width) in ways.items():
@@ -83,7 +85,7 @@ def main() -> None:
                 tensors = collate([items[i] for i in batch], tokenizer.pad_token_id)
                 tensors = widen(tensors, width) if width else tensors
                 model.train()
-                add_gradients(model, [tensors], task, None, accelerator.backward)
+                add_gradients(learner, [tensors], accelerator.backward)
                 accelerator.clip_grad_norm_(model.parameters(), params.train.max_gradient_norm)
                 optimizer.step()
                 optimizer.zero_grad()

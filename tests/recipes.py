@@ -126,9 +126,9 @@ def two_updates(params: Params, rows: int) -> Params:
     return params.model_copy(update={"train": params.train.model_copy(update={"batch_size": -(-rows // 2)})})
 
 
-def run(name: str, folder: Path, stages: Callable[[str], bool]) -> Ran:
-    """Run the stages of a recipe that `stages` allows, as dvc.yaml wires them."""
-    params = small_params(name, folder)
+def run(name: str, folder: Path, stages: Callable[[str], bool], values: dict[str, Any] | None = None) -> Ran:
+    """Run the stages of a recipe that `stages` allows, as dvc.yaml wires them, with other dotted keys replaced."""
+    params = small_params(name, folder, values)
     outcomes: dict[str, Outcome] = {}
     for stage in read_stages(ROOT / "dvc.yaml"):
         if not stages(stage.name):

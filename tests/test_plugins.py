@@ -11,6 +11,7 @@ import pytest
 import stages.methods
 import stages.objectives
 import stages.quantizers
+import stages.regularizers
 import stages.sources
 import stages.tasks
 import stages.translators
@@ -24,9 +25,23 @@ from tests import recipes
 from tests.conftest import ROOT
 
 FOUND = {
-    "methods": ["full", "prompting"],
+    "methods": [
+        "adalora",
+        "adapter",
+        "bitfit",
+        "freeze",
+        "full",
+        "head",
+        "ia3",
+        "lora",
+        "prefix",
+        "prompt",
+        "prompting",
+        "setfit",
+    ],
     "objectives": ["causal_lm", "masked_lm", "none"],
     "quantizers": ["ctranslate2_int8", "onnx_int8"],
+    "regularizers": ["fgm", "freelb", "label_smoothing", "mixup", "rdrop"],
     "sources": ["file", "folder", "hub", "sql"],
     "tasks": [
         "classification",
@@ -48,6 +63,7 @@ CONTRACTS: dict[str, Any] = {
     "methods": stages.methods.Method,
     "objectives": stages.objectives.Objective,
     "quantizers": stages.quantizers.Quantizer,
+    "regularizers": stages.regularizers.Regularizer,
     "sources": stages.sources.Source,
     "translators": stages.translators.Translator,
 }
@@ -71,8 +87,10 @@ WHOLE = {  # recipe or variant: what of a task it takes through every stage
 BEGUN = [
     "chinese_ner",
     "chinese_sentiment",
+    "few_shot",
     "gpt_classification",
     "intent",
+    "lora",
     "pretrain_mlm",
     "sentiment",
 ]  # up to training: other data, same tasks
@@ -154,7 +172,8 @@ def test_every_task_passes_every_stage_on_its_sample(name: str, tmp_path: Path) 
 def test_the_other_recipes_train_on_their_samples(name: str, tmp_path: Path) -> None:
     ran = recipes.run(name, tmp_path, lambda stage: stage in ("ingest", "validate", "augment", "pretrain", "train"))
     assert ran.outcomes["ingest"].metrics["rows.rejected"] == 0
-    assert ran.outcomes["train"].metrics["steps"] == 2
+    pairs = 20 if name == "few_shot" else 1  # that each text is put into
+    assert ran.outcomes["train"].metrics["steps"] == 2 * pairs
     if name == "pretrain_mlm":
         learnt = ran.outcomes["pretrain"].metrics
         assert learnt["validation.perplexity"] < learnt["before.perplexity"]
