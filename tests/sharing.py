@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 
 GROUPS = {  # what a path begins with: a group; the other files are each a group of their own
+    "tests/real/test_signals.py": "signals",  # half of what is slow, beside the other half
     "tests/real/": "real",  # one finished project, one Prefect server
     "tests/serving/": "chain",  # one tiny model, taken from its data to its bundle
     "tests/stages/test_package.py": "chain",
     "tests/stages/test_quantize.py": "chain",
 }
-LONGEST = ("real", "tests/test_plugins.py", "chain")  # begun first, so that no process is left with one at the end
+LONGEST = (
+    "real",
+    "signals",
+    "tests/test_plugins.py",
+    "chain",
+    "tests/methods/test_matrix.py",
+)  # begun first, so that no process is left with one at the end
 
 
 def group_of(nodeid: str) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stages.shared.fitting import Learner
     from stages.tasks import Batch
 
+NEVER = -1e4  # a logit in the place of -inf, whose difference to another would be no number
+
 
 class Params(Choice):
     """How much.
@@ -46,9 +48,8 @@ def check(task: Any, train: Any) -> None:
 
 def _divergence(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Half the sum of the Kullback-Leibler divergences in both directions, mean over (choices, options) logits."""
-    first, second = one.float().log_softmax(dim=-1), other.float().log_softmax(dim=-1)
-    gap = (first.exp() - second.exp()) * (first - second)
-    return gap.masked_fill(~one.isfinite(), 0).sum(dim=-1).mean() / 2
+    first, second = (said.float().clamp(min=NEVER).log_softmax(dim=-1) for said in (one, other))
+    return ((first.exp() - second.exp()) * (first - second)).sum(dim=-1).mean() / 2
 
 
 def regularize(learner: Learner, params: Params) -> None:

@@ -7,6 +7,7 @@ computed anew.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from stages.shared.errors import MachineError
 from stages.shared.workspace import state_folder
 
+log = logging.getLogger(__name__)
 KNOWN = {"input_ids", "attention_mask", "token_type_ids", "decoder_input_ids", "pixel_values"}
 
 
@@ -28,7 +31,8 @@ class Store:
     """Arrays by a key, in a file without a name: it is gone with the process, however that ends."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(dir=state_folder("kept"))  # noqa: SIM115  # closed by close()
+        self._folder = state_folder("kept")
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # closed by close()
         self._places: dict[bytes, tuple[int, tuple[int, ...]]] = {}
         self._end = 0
 
@@ -36,10 +40,16 @@ class Store:
         return key in self._places
 
     def add(self, key: bytes, array: np.ndarray) -> None:
-        """Keep a float32 array."""
-        written = os.pwrite(self._file.fileno(), np.ascontiguousarray(array).tobytes(), self._end)
+        """Keep a float32 array. Raises MachineError when there is no room for it."""
+        try:
+            written = os.pwrite(self._file.fileno(), np.ascontiguousarray(array).tobytes(), self._end)
+        except OSError as error:
+            raise MachineError(f"{self._folder}: what layers make of the texts cannot be kept: {error}") from None
         if written != array.nbytes:
-            raise OSError(f"only {written} of {array.nbytes} bytes could be kept")
+            raise MachineError(
+                f"{self._folder}: no room to keep what layers make of the texts: {self._end:,} bytes are kept, and the "
+                f"disk is full. Free some."
+            )
         self._places[key] = (self._end, array.shape)
         self._end += array.nbytes
 
@@ -133,7 +143,12 @@ class Kept:
             if key not in self._store:
                 value = values[place]
                 per_token = self._lengths and value.ndim == 2
-                self._store.add(key, value[: self._lengths[place]] if per_token else value)
+                try:
+                    self._store.add(key, value[: self._lengths[place]] if per_token else value)
+                except MachineError as error:  # slower, but as right without
+                    log.warning("%s The frozen layers run each time.", error)
+                    self._can = False
+                    return
 
     def _passed_over(self, module: nn.Module, is_last: bool) -> Callable[..., Any]:
         original, plain = type(module).forward, [True]

@@ -107,6 +107,33 @@ def test_a_task_with_a_method(name: str, method: str, prepared: Prepared, tmp_pa
     TABLE[name, method] = "yes"
 
 
+TOGETHER: list[list[dict[str, Any]]] = [
+    [{"name": "label_smoothing", "share": 0.1}, {"name": "rdrop", "weight": 1.0}, {"name": "fgm", "size": 0.5}],
+    [{"name": "mixup", "alpha": 1.0}, {"name": "freelb", "steps": 2, "start": 0.1, "step": 0.1, "size": 0.2}],
+]
+
+
+@pytest.mark.parametrize("number", range(len(TOGETHER)))
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_with_regularizers(name: str, number: int, prepared: Prepared, tmp_path: Path) -> None:
+    """All that the task takes of a list of them, together."""
+    folder, taken = prepared(name), []
+    for regularizer in TOGETHER[number]:
+        params = with_method("full", folder, {"train.regularizers": [regularizer]})
+        try:
+            check_train(task_of(params.task), params)
+            taken.append(regularizer)
+        except ParamsError as error:
+            assert re.search(r"The nearest that works is rdrop", str(error))
+    assert taken
+    params = with_method("full", folder, {"train.regularizers": taken})
+    losses = [
+        train_few(folder, chosen, tmp_path / f"train{place}").metrics["validation.loss"]
+        for place, chosen in enumerate((params, with_method("full", folder)))
+    ]
+    assert losses[0] != losses[1]
+
+
 def test_the_methods_that_there_are() -> None:
     assert sorted(METHODS) == plugins.names_of("methods")
 

@@ -55,6 +55,18 @@ def test_pictures_are_kept_too(make: Callable[[], PreTrainedModel]) -> None:
             assert kept.used == 3
 
 
+def test_where_there_is_no_room_the_layers_run_each_time(
+    tiny_base: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, given = model_of(tiny_base, make_params()).eval(), inputs([2, 9, 3], [2, 8, 3])
+    monkeypatch.setattr("os.pwrite", lambda *_: 0)
+    with torch.no_grad(), Kept(model, stacks_of(model)[0][:1]) as kept:
+        first = model(**given).logits
+        assert torch.equal(model(**given).logits, first)
+    assert kept.used == 0
+    assert "the disk is full" in caplog.text
+
+
 @pytest.mark.parametrize(("kind", "used"), [("marian", 2), ("t5", 0)])
 def test_an_encoder_that_is_asked_alone_is_not_given_another_text(kind: str, used: int) -> None:
     """T5's layers hand on their biases, so nothing of it is kept."""

@@ -1,5 +1,6 @@
 """The training loop: batches of similar length, accumulated gradients, validations, early stopping."""
 
+import copy
 import logging
 import math
 import time
@@ -164,7 +165,7 @@ class _Loop:
             return
         groups = groups_of_epoch(self.data.lengths, self.plan, epoch=0)
         before = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        chance = torch.get_rng_state()
+        chance, unmoved = torch.get_rng_state(), copy.deepcopy(self.optimizer.state_dict())
         self.history.rates = range_test(lambda number, rate: self._step(groups[number % len(groups)], number, rate)[0])
         if not self.history.rates:
             raise ParamsError(
@@ -173,13 +174,15 @@ class _Loop:
             )
         self.model.load_state_dict(before)
         torch.set_rng_state(chance)
-        del self.optimizer
+        self.optimizer.load_state_dict(unmoved)
         self.highest = rate_of(self.history.rates)
 
-    def _step(self, group: Group, step: int, rate: float) -> tuple[float, float]:
+    def _step(
+        self, group: Group, step: int, rate: float, then: Callable[[int], None] = _nothing
+    ) -> tuple[float, float]:
         """Change the weights once, by the batches of the group together; give their mean loss and the gradient's norm.
 
-        A loss that is no finite number changes nothing.
+        A loss that is no finite number changes nothing. `then` is called after a change, while the gradients are there.
         """
         self.model.train()
         set_learning_rate(self.optimizer, rate)
@@ -195,7 +198,7 @@ class _Loop:
         scaled = self.plan.values.precision == "float16"  # the scaler leaves out an update whose gradient is too large
         if math.isfinite(loss) and (math.isfinite(norm) or scaled):
             self.optimizer.step()
-            self.hooks.after_update(step)
+            then(step)
         self.optimizer.zero_grad()
         return loss, 0.0 if scaled else norm
 
@@ -204,7 +207,7 @@ class _Loop:
         started = time.perf_counter()
         step = self.history.steps + 1
         rate = learning_rate(step, self.updates, self.plan.values, self.highest)
-        loss, norm = self._step(group, step, rate)
+        loss, norm = self._step(group, step, rate, self.hooks.after_update)
         self._require_finite({"loss": loss, "gradient": norm}, step, rate)
         if self.average is not None:
             self.average.update()
