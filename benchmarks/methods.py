@@ -47,8 +47,8 @@ def _way(method: Values, rate: float, **train: Any) -> Values:
 
 
 _FULL: Values = {"name": "full"}
-_FGM: list[Values] = [{"name": "fgm", "size": 1.0}]
-_FREELB: list[Values] = [{"name": "freelb", "steps": 3, "start": 0.2, "step": 0.5, "size": 1.0}]
+_FGM: list[Values] = [{"name": "fgm", "size": 0.2}]
+_FREELB: list[Values] = [{"name": "freelb", "steps": 3, "start": 0.05, "step": 0.1, "size": 0.2}]
 WAYS: dict[str, Values] = {  # rates chosen on validation, of 1e-4, 3e-4, 1e-3, 3e-3, 1e-2 (full, freeze: a tenth)
     "full": _way(_FULL, 1e-4),
     "lora": _way({"name": "lora", "rank": 8, "alpha": 16.0, "dropout": 0.0}, 1e-3),
