@@ -23,7 +23,8 @@ class Params(Choice):
     """How far.
 
     Attributes:
-        size: length of the step, over all the tokens of a text together; the word vectors of the bundled base are about 1.1 long.
+        size: length of the step, over all the tokens of a text together. The word vectors of the bundled base are
+            about 1.1 long.
     """
 
     name: Literal["fgm"]
