@@ -4,12 +4,13 @@ import flows  # noqa: F401  isort: skip  telemetry off before anything else is i
 
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from datasets import Value
 from ruamel.yaml import YAML
 
@@ -55,6 +56,14 @@ def write_random_model(folder: Path, base: Path, params: Params, scale: float = 
         model.get_submodule("classifier").weight.mul_(scale)
     write_model(model, tokenizer, folder)
     write_settings(folder, task.settings())
+
+
+@pytest.fixture(autouse=True)
+def _own_precision() -> Iterator[None]:
+    """accelerate fixes the precision once for a process; a stage is a process, a test is not."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

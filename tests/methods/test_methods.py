@@ -1,6 +1,6 @@
 """What single methods do beyond saving and loading: what they solve for, shrink, freeze, and refuse of a base."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from sklearn.linear_model import LogisticRegression
 from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
@@ -26,13 +25,6 @@ from tests.writing_models import causal_model, seq2seq_model
 
 MakeParams = Callable[..., Params]
 Begin = Callable[..., tuple[Start, Data, Plan, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _own_precision() -> Iterator[None]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """Learning from text: what is hidden and told, figures before and after, and what is refused."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForPreTraining
 
@@ -39,13 +38,6 @@ FITTING |= {"max_tokens": 32, "held_out_share": 0.2}
 MASKED = {"name": "masked_lm", "masked_share": 0.15, "whole_words": True, "next_sentence": False, **FITTING}
 CAUSAL = {"name": "causal_lm", **FITTING}
 FILES = ["MANIFEST.json", "base.json", "metrics.json", "model", "plots", "summary.txt"]
-
-
-@pytest.fixture(autouse=True)
-def _own_precision() -> Iterator[None]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

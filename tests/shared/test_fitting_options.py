@@ -1,6 +1,6 @@
 """Optimisers, schedules, the range test, averages, noise, recomputed layers: each does what its name says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,6 @@ from tests.writing_models import seq2seq_model
 
 MakeParams = Callable[..., Params]
 Train = Callable[..., History]
-
-
-@pytest.fixture(autouse=True)
-def _own_precision() -> Iterator[None]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from stages.pretrain import pretrain
 from stages.shared.errors import TrainingFailed
@@ -39,14 +38,6 @@ def base(tmp_path_factory: pytest.TempPathFactory, make_params: MakeParams) -> P
     folder = tmp_path_factory.mktemp("base")
     pretrain(folder, folder, make_params())
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _own_precision() -> Iterator[None]:
-    """accelerate fixes the precision once for a process; a stage is a process, a test is not."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def run(augmented: Path, base: Path, out: Path, params: Params) -> dict[str, float]:

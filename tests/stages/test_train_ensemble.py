@@ -1,13 +1,12 @@
 """Several members, joined as a soup of their weights or by the mean of their probabilities."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from stages.pretrain import pretrain
 from stages.shared.averaged import joined_logits
@@ -23,13 +22,6 @@ from tests.training import QUICK, data_of, model_of, write_augmented
 
 MakeParams = Callable[..., Params]
 Train = Callable[[dict[str, Any], str], tuple[Outcome, Path, Params]]
-
-
-@pytest.fixture(autouse=True)
-def _own_precision() -> Iterator[None]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
