@@ -29,9 +29,9 @@ import flows  # noqa: F401  telemetry off
 from flows.perform import perform
 from stages.augment.copies import edited
 from stages.augment.synonyms import picked, replaceable
-from stages.evaluate import answer_all
 from stages.shared import plugins
 from stages.shared.examples import Example, features, read_split, write_split
+from stages.shared.held_out import answer_all
 from stages.shared.params import SPLITS, Params, load_params
 from stages.shared.resources import peak_memory
 from stages.tasks import Task, task_of, texts_of

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import flows  # noqa: F401  telemetry off
-from stages.pretrain.text import Text
 from stages.shared.base_model import find_base, tokenizer_of
 from stages.shared.corpus import Framing, tokenize
 from stages.shared.params import load_params
 from stages.shared.resources import peak_memory
+from stages.shared.unlabelled import Text
 
 ROOT = Path(__file__).parents[1]
 LIMIT_BYTES = 2e9
@@ -50,7 +50,7 @@ def main() -> None:
         write_text(path, size)
         before = peak_memory()
         started = time.perf_counter()
-        documents = Text(path, (), "line").read()
+        documents = Text(path, (), "line", "pretrain.text").read()
         learnt, held_out = tokenize(documents, tokenizer, Path(folder), 0.01, Framing((), ()))
         seconds = time.perf_counter() - started
         size = path.stat().st_size

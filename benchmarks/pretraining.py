@@ -24,8 +24,8 @@ from ruamel.yaml import YAML
 import flows  # noqa: F401  telemetry off
 from flows.perform import perform
 from serving.text import matching_key
-from stages.evaluate import answer_all
 from stages.shared.examples import features, read_split, write_split
+from stages.shared.held_out import answer_all
 from stages.shared.params import SPLITS, Params, load_params
 from stages.shared.resources import peak_memory
 from stages.tasks import task_of

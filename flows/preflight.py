@@ -24,9 +24,10 @@ def _check_base(params: Params) -> None:
 
 
 def _check_text(params: Params) -> None:
-    path = Path(params.pretrain.text)
-    if not path.exists() and path not in {stage.out for stage in read_stages()}:
-        raise MachineError(f"pretrain.text: {path}: no such file or folder. Correct it in {PARAMS_FILE}.")
+    for key, text in (("pretrain.text", params.pretrain.text), ("distill.text", params.distill.text)):
+        path = Path(text)
+        if not path.exists() and path not in {stage.out for stage in read_stages()}:
+            raise MachineError(f"{key}: {path}: no such file or folder. Correct it in {PARAMS_FILE}.")
 
 
 def _check_augment(params: Params) -> None:
@@ -49,8 +50,19 @@ def _check_quantizer(params: Params) -> None:
     plugins.load("quantizers", params.quantize.method.name).check(task_of(params.task))
 
 
+def _check_distill(params: Params) -> None:
+    from stages.distill.check import check_distill
+    from stages.tasks import task_of
+
+    check_distill(task_of(params.task), params)
+
+
 Checks = tuple[Callable[[Params], None], ...]
-OF_PARAMS: Checks = (_check_train, _check_quantizer)  # by the parameters alone: before anything is downloaded
+OF_PARAMS: Checks = (
+    _check_train,
+    _check_distill,
+    _check_quantizer,
+)  # by the parameters alone: before anything is downloaded
 OF_MACHINE: Checks = (_check_source, _check_base, _check_text, _check_augment)
 
 

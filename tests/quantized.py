@@ -11,7 +11,7 @@ from stages.shared.base_model import find_base, write_pointer
 from stages.shared.examples import Example, features, write_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from tests.conftest import SENTIMENT_COLUMNS, sample_texts, write_random_model
+from tests.conftest import ROOT, SENTIMENT_COLUMNS, sample_texts, write_random_model
 
 MakeParams = Callable[..., Params]
 
@@ -37,9 +37,9 @@ class Chain:
         return self.folder / name
 
     @property
-    def inputs(self) -> tuple[Path, Path, Path]:
+    def inputs(self) -> tuple[Path, Path, Path, Path]:
         """What quantize reads."""
-        return self["validated"], self["model"], self["evaluated"]
+        return self["validated"], self["model"], self["evaluated"], self["distilled"]
 
     @property
     def bundle(self) -> Path:
@@ -69,8 +69,10 @@ def made_chain(base: Path, make_params: MakeParams) -> Chain:
     _kept.append(holder)
     folder, params = Path(holder.name), make_params(EASY)
     _write_inputs(folder, base, params)
-    inputs = [folder / "validated", folder / "model", folder / "evaluated"]
-    perform("evaluate", inputs, params)
+    inputs = [folder / name for name in ("validated", "model", "evaluated", "distilled")]
+    validated, model, evaluated, distilled = inputs
+    perform("evaluate", [validated, model, evaluated], params)
+    perform("distill", [ROOT / "data/unlabelled", validated, validated, model, evaluated, distilled], params)
     quantized = perform("quantize", [*inputs, folder / "quantized"], params)
     packaged = perform("package", [*inputs, folder / "quantized", folder / "packaged"], params)
     return Chain(folder, params, quantized, packaged)

@@ -13,7 +13,7 @@ from serving.predict import Predictor
 from stages.shared.examples import read_split
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params, load_params
-from stages.shared.pipeline import read_stages
+from stages.shared.pipeline import Stage, read_stages
 from stages.tasks import asked_of, task_of
 from tests.conftest import ROOT, set_values
 from tests.tiny import write_tiny_base
@@ -34,6 +34,13 @@ SMALL: dict[str, Any] = {  # a random model has hardly an opinion, so that int8 
     "quantize.limits.min_agreement": 0.0,
     "quantize.limits.max_primary_drop": 100.0,
     "quantize.limits.max_class_drop": 1.0,
+}
+TINY_STUDENT = {
+    "layers": 1,
+    "feed_forward": 0.5,
+    "epochs": 1,
+    "threads": 1,
+    "limits": {"min_agreement": 0.0, "max_primary_drop": 1.0, "max_class_drop": 1.0},
 }
 SMALLER = {  # options of a model that is made from scratch
     **dict.fromkeys(("d_model", "n_embd"), 32),
@@ -81,6 +88,7 @@ class Ran:
             "pretrain": "from scratch" if self.params.pretrain.base is None else "base",
             "train": task.head,
             "evaluate": f"`{task.primary}`",
+            "distill": "a student" if "layers" in self.outcomes["distill"].metrics else "",
             "quantize": "int8",
             "package": f"`{settings['answers']}`",
         }
@@ -121,6 +129,20 @@ def small_params(name: str, folder: Path, values: dict[str, Any] | None = None) 
     return load_params(file)
 
 
+def student() -> dict[str, Any]:
+    """A student of one layer, half as wide, as `distill.student`."""
+    raw: dict[str, Any] = YAML().load((RECIPES / "distill.yaml").read_text(encoding="utf-8"))
+    return {**raw["distill"]["student"], **TINY_STUDENT}
+
+
+def inputs_of(stage: Stage, folder: Path, source: Path) -> list[Path]:
+    """The paths that a stage is given, in the order of dvc.yaml, with the outputs of all stages below `folder`."""
+    outs = {str(other.out) for other in read_stages(ROOT / "dvc.yaml")}
+    inputs = [folder / Path(path).name for path in stage.dependencies if path in outs]
+    first = {"ingest": [source], "distill": [ROOT / "data/unlabelled"]}
+    return [*first.get(stage.name, []), *inputs]
+
+
 def two_updates(params: Params, rows: int) -> Params:
     """The parameters with a batch size that makes two updates of so many rows."""
     return params.model_copy(update={"train": params.train.model_copy(update={"batch_size": -(-rows // 2)})})
@@ -133,11 +155,10 @@ def run(name: str, folder: Path, stages: Callable[[str], bool], values: dict[str
     for stage in read_stages(ROOT / "dvc.yaml"):
         if not stages(stage.name):
             continue
-        inputs = [folder / Path(d).name for d in stage.dependencies if d.startswith("data/") and "sample" not in d]
-        first = [Path(params.ingest.source.path)] if stage.name == "ingest" else []
+        inputs = inputs_of(stage, folder, Path(params.ingest.source.path))
         if stage.name == "train":
             params = two_updates(params, len(read_split(folder / "augment", "train")))
-        outcomes[stage.name] = perform(stage.name, [*first, *inputs, folder / stage.name], params)
+        outcomes[stage.name] = perform(stage.name, [*inputs, folder / stage.name], params)
     return Ran(params, folder, outcomes)
 
 

@@ -14,6 +14,7 @@ from stages.shared.pipeline import read_stages
 from stages.shared.publish import MANIFEST, check_manifest
 from tests.conftest import ROOT, sample_texts
 from tests.real.project import SMALL
+from tests.recipes import inputs_of
 
 ROWS = 60
 
@@ -22,9 +23,7 @@ def run_all(folder: Path, params: Params, source: Path) -> dict[str, Outcome]:
     """Run every stage with its outputs below `folder`, as dvc.yaml wires them."""
     outcomes = {}
     for stage in read_stages(ROOT / "dvc.yaml"):
-        inputs = [folder / Path(d).name for d in stage.dependencies if d.startswith("data/") and "sample" not in d]
-        first = [source] if stage.name == "ingest" else []
-        outcomes[stage.name] = perform(stage.name, [*first, *inputs, folder / stage.name], params)
+        outcomes[stage.name] = perform(stage.name, [*inputs_of(stage, folder, source), folder / stage.name], params)
     return outcomes
 
 

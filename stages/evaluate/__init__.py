@@ -13,47 +13,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator
 
 from stages.evaluate.calibration import calibration_error, reliability, write_reliability
 from stages.evaluate.intervals import gains, prefixed, with_intervals
 from stages.evaluate.report import report_text
 from stages.evaluate.samples import samples_part
-from stages.shared.answering import decode, read_settings, run_of
-from stages.shared.answers import Answers, by_example, write_answers
+from stages.shared.answering import read_settings
+from stages.shared.answers import write_answers
 from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example, read_split
+from stages.shared.held_out import Splits, answer_all
 from stages.shared.markdown import table
-from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
-from stages.shared.predict import Batching, ask, predict
 from stages.shared.resources import peak_memory
 from stages.tasks import Prediction, Task, task_of, texts_of
 
 __all__ = ["evaluate"]
-
-Splits = dict[str, list[Example]]
-
-
-def answer_all(
-    task: Task, folder: Path, splits: Splits, params: Params
-) -> tuple[Answers, dict[str, Sequence[Example]]]:
-    """What the model in `folder` says of each test example; and the examples as the classical method counts them."""
-    test = splits["test"]
-    tokenizer = task.open_tokenizer(folder)
-    model = load_model(task, folder, params.task, len(tokenizer)).to(Accelerator().device)
-    settings = read_settings(folder)
-    reader = task.open_reader(tokenizer, settings)
-    way = Batching(params.evaluate.batch_size, tokenizer.pad_token_id or 0, "evaluate")
-    items = task.items(reader, test)
-    outputs = ask(task, model, items, way, settings)
-    rows = [row for split in SPLITS for row in splits[split]]
-    settings |= task.gather(rows, run_of(reader, lambda some: predict(task, model, some, way)))
-    predicted = decode(task, test, items, outputs, settings, reader)
-    ids, expected = [row["id"] for row in test], [task.answer(row) for row in test]
-    counted = {split: task.counted(reader, some) for split, some in splits.items()}
-    return Answers(ids, expected, predicted, by_example(outputs, items)), counted
 
 
 def worst_errors(

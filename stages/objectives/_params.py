@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from stages.shared.errors import ParamsError
-from stages.shared.params import Fitting, Fraction
-from stages.shared.sections import Choice
+from stages.shared.fitting_params import Fitting
+from stages.shared.sections import Choice, Fraction
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

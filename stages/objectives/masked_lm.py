@@ -12,7 +12,7 @@ from pydantic import Field
 from stages.objectives import Learnt, Start
 from stages.objectives._params import LearningParams, check_length
 from stages.shared.errors import ParamsError
-from stages.shared.params import Fraction
+from stages.shared.sections import Fraction
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

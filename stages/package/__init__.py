@@ -3,6 +3,7 @@
 in    validated/*.parquet             for the card: rows of each split, hash of the test split
       model/model/                    tokenizer.json, answering.json as in training
       evaluated/metrics.json          figures of the float model and of the baseline
+      distilled/                      the student, in the place of the model, if distill made one, and its figures
       quantized/model.onnx or model/, extras/, predictions.parquet, metrics.json
 out   bundle/                         the model, tokenizer.json (not of pictures), settings.json, README.md,
                                       MANIFEST.json, extras
@@ -26,6 +27,7 @@ from stages.shared.answering import EXTRAS, read_settings
 from stages.shared.base_model import POINTER
 from stages.shared.errors import Refused
 from stages.shared.examples import Example, read_split
+from stages.shared.final import final_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.shared.publish import sha256_of, write_json, write_manifest
@@ -113,7 +115,9 @@ def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequenc
     write_manifest(bundle)
 
 
-def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out: Path, params: Params) -> Outcome:
+def package(
+    validated: Path, model: Path, evaluated: Path, distilled: Path, quantized: Path, out: Path, params: Params
+) -> Outcome:
     """Make the bundle, and say what the registry must know.
 
     Raises:
@@ -122,17 +126,20 @@ def package(validated: Path, model: Path, evaluated: Path, quantized: Path, out:
     started = time.perf_counter()
     task = task_of(params.task)
     small, bundle = read_metrics(quantized), out / "bundle"
+    trained, student = read_metrics(evaluated), read_metrics(distilled)
+    folder, has_student = final_model(model, distilled), f"test.{task.primary}" in student
     extras = sorted((quantized / EXTRAS).glob("*"))
     facts = Facts(
         params=params,
-        settings=settings_of(model / "model", model_of(quantized).name, extras, params),
+        settings=settings_of(folder, model_of(quantized).name, extras, params),
         base=base_facts(model),
         primary=task.primary,
-        large=read_metrics(evaluated),
+        large=trained | student if has_student else trained,
+        trained=trained if has_student else None,
         small=small,
         data=data_facts(validated, task),
     )
-    write_bundle(facts, model / "model" / TOKENIZER, quantized, extras, bundle)
+    write_bundle(facts, folder / TOKENIZER, quantized, extras, bundle)
     examples = list(read_split(validated, "test").select(range(min(CHECKED, facts.data.rows["test"]))))
     check_answers(bundle, examples, quantized / "predictions.parquet", task)
     digest = sha256_of(bundle / MANIFEST)

@@ -30,13 +30,19 @@ class Data:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a card is made of. `large` and `small` are the metrics of evaluate and of quantize."""
+    """All that a card is made of.
+
+    Attributes:
+        large, small: the figures of the float model, with those of the baseline, and of the quantised one.
+        trained: those of the trained model where `large` is its student; else None.
+    """
 
     params: Params
     settings: dict[str, Any]
     base: dict[str, str | None]
     primary: str
     large: Metrics
+    trained: Metrics | None
     small: Metrics
     data: Data
 
@@ -105,6 +111,7 @@ def model_card(facts: Facts) -> str:
         classes=figure_rows(facts.large, facts.small, classes=True),
         options=[
             *flatten({"seed": chosen["seed"], "augment": chosen["augment"], "train": chosen["train"]}),
+            *flatten({"distill": {"student": chosen["distill"]["student"]}}),
             *flatten({"quantize": {"method": chosen["quantize"]["method"]}}),
         ],
     )

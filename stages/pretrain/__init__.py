@@ -17,7 +17,6 @@ from transformers import AutoConfig
 from stages.objectives import Learnt, Objective, Start
 from stages.pretrain.new_model import check_model, family_of, make_config, make_model
 from stages.pretrain.new_tokenizer import train_tokenizer
-from stages.pretrain.text import Text
 from stages.shared import plugins
 from stages.shared.base_model import (
     OWN,
@@ -35,6 +34,7 @@ from stages.shared.outcome import Outcome
 from stages.shared.params import FromScratch, Params
 from stages.shared.publish import sha256_of
 from stages.shared.resources import peak_memory
+from stages.shared.unlabelled import Text
 from stages.tasks import task_of
 
 __all__ = ["check", "pretrain"]
@@ -103,7 +103,7 @@ def pretrain(text: Path, out: Path, params: Params) -> Outcome:
     """
     started = time.perf_counter()
     wanted = params.pretrain
-    unlabelled = Text(text, task_of(params.task).texts, wanted.documents)
+    unlabelled = Text(text, task_of(params.task).texts, wanted.documents, "pretrain.text")
     base = base_of(params)
     if base is None:
         assert wanted.from_scratch is not None

@@ -3,6 +3,7 @@
 in    validated/*.parquet            one Example per row
       model/model/                   Transformers layout
       evaluated/predictions.parquet  what the float model said
+      distilled/                     the student and what it said, in the place of both, if distill made one
 out   model.onnx, or model/          the quantised model, as its quantizer makes it
       predictions.parquet            the same columns, of the quantised model
       extras/                        what an answer needs beside the model, such as an index; often nothing
@@ -21,27 +22,27 @@ import numpy as np
 from serving.ordered import ordered_map
 from serving.reading import Fed, Reader
 from serving.runtime import Runtime, usable_cores
-from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
+from stages.quantize.checks import check_count, check_difference, report
 from stages.quantize.latency import latencies
-from stages.quantize.parity import compare, parity_checks
 from stages.quantizers import Quantized, Quantizer, Trained
 from stages.shared import plugins
 from stages.shared.answering import decode, read_settings, run_of, write_extras
-from stages.shared.answers import Answers, by_example, read_answers, write_answers
-from stages.shared.bootstrap import interval
-from stages.shared.errors import DataError
+from stages.shared.answers import Answers, by_example, write_answers
+from stages.shared.checks import Check, refuse_failed
 from stages.shared.examples import Example, read_split
+from stages.shared.final import final_answers, final_model
+from stages.shared.held_out import Splits, answers_of, figures_of
 from stages.shared.items import Item, Output
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params
+from stages.shared.parity import compare, parity_checks
 from stages.shared.resources import peak_memory
 from stages.tasks import Task, asked_of, task_of
 
 __all__ = ["quantize"]
 
 Settings = dict[str, Any]
-Splits = dict[str, list[Example]]
 AT_A_TIME = 64  # rows handed to the threads ahead of time; the answers do not depend on it
 
 
@@ -84,14 +85,6 @@ def answer_all(
     return answers, check_reading(runtime, test, items, task), gathered
 
 
-def float_answers(evaluated: Path, examples: Sequence[Example]) -> Answers:
-    """What the float model said of the same examples. Raises DataError when they are not the same."""
-    answers = read_answers(evaluated / "predictions.parquet")
-    if answers.ids != [example["id"] for example in examples]:
-        raise DataError(f"{evaluated}/predictions.parquet: not the rows of the test split. Run `dvc repro evaluate`.")
-    return answers
-
-
 def make_small(task: Task, folder: Path, scratch: Path, out: Path, params: Params) -> Quantized:
     """Run the quantizer in `scratch`, where the float model stays, and move the quantised one into `out`."""
     quantizer = cast(Quantizer, plugins.load("quantizers", params.quantize.method.name))
@@ -106,18 +99,7 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
-def figures_of(small: Answers, examples: Sequence[Example], task: Task, params: Params) -> Metrics:
-    """The task's metrics of the quantised model, and the F1 of each class, with 95 % intervals, as `test.<name>`."""
-    figures = task.metrics(examples, small.predictions)
-    figures |= {f"f1.{name}": value for name, value in task.class_scores(examples, small.predictions).items()}
-    samples, seed = params.evaluate.bootstrap_samples, params.seed
-    (resampled,) = task.resample(examples, [small.predictions], samples, seed)
-    for name, values in resampled.items():
-        figures[f"{name}_low"], figures[f"{name}_high"] = interval(values)
-    return {f"test.{name}": value for name, value in figures.items()}
-
-
-def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: Params) -> Outcome:
+def quantize(validated: Path, model: Path, evaluated: Path, distilled: Path, out: Path, params: Params) -> Outcome:
     """Quantise the model and compare it with the float one on the test split.
 
     Raises:
@@ -126,8 +108,8 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
     started = time.perf_counter()
     task = task_of(params.task)
     splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
-    test, folder = splits["test"], model / "model"
-    before = float_answers(evaluated, test)
+    test, folder = splits["test"], final_model(model, distilled)
+    before = answers_of(final_answers(evaluated, distilled), test)
     plugins.load("quantizers", params.quantize.method.name).check(task)
     settings = read_settings(folder)
     reader = task.open_reader(task.open_tokenizer(folder), settings)
@@ -144,14 +126,18 @@ def quantize(validated: Path, model: Path, evaluated: Path, out: Path, params: P
         *(check_count(count) for count in found.counts),
         check_difference(found, params.quantize.limits.max_logit_difference),
         tokens,
-        *parity_checks(parity, task.primary, params.quantize.limits),
+        *parity_checks(parity, task.primary, params.quantize.limits, "float model"),
     ]
     sizes = {"bytes": float(size_of(files["int8"])), "size_ratio": ratio}
     metrics = figures_of(after, test, task, params) | parity.metrics() | sizes
     write_answers(out / "predictions.parquet", after)
     write_extras(out, gathered)
     (out / "report.md").write_text(report(checks, metrics), encoding="utf-8")
-    refuse_failed(checks)
+    refuse_failed(
+        checks,
+        "the quantised model is not the float model any more",
+        "Try quantize.method.per_channel: true, more training data, or other quantize.limits in params.yaml.",
+    )
     timings |= {"seconds": time.perf_counter() - started, "peak_memory_megabytes": peak_memory() / 1e6}
     return Outcome(summary=summary(metrics, task.primary), metrics=metrics, timings=timings)
 

@@ -28,6 +28,12 @@ def body_of(model: PreTrainedModel) -> nn.Module:
     return inner
 
 
+def configurations_of(model: PreTrainedModel) -> list[Any]:
+    """The configurations of the model and of its body: mostly one and the same."""
+    both: list[Any] = [model.config, body_of(model).config]
+    return both if both[0] is not both[1] else both[:1]
+
+
 def stacks_of(model: PreTrainedModel) -> list[nn.ModuleList]:
     """The stacks of layers, lowest layer first: one, or those of encoder and decoder; of a ConvNeXt its stages."""
 

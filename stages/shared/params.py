@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.shared.errors import ParamsError
+from stages.shared.fitting_params import Fitting
 from stages.shared.plugins import nearest
-from stages.shared.sections import ChosenFrom, Section, concrete
+from stages.shared.sections import ChosenFrom, Fraction, Section, concrete
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 PARAMS_FILE = Path("params.yaml")
@@ -124,55 +124,6 @@ class Pretrain(Base):
         return self
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _rate(value: Any) -> Any:
-    if value == "find" or (_is_number(value) and 0 < value < 1):
-        return value
-    raise ValueError("must be a number between 0 and 1, or find")
-
-
-def _warmup(value: Any) -> Any:
-    if _is_number(value) and (0 <= value < 1 or (isinstance(value, int) and value >= 1)):
-        return value
-    raise ValueError("must be a fraction of all updates, from 0 to below 1, or a whole number of them")
-
-
-class Fitting(Section):
-    """How weights are fitted, by whichever stage.
-
-    Attributes:
-        learning_rate: the highest; "find" is what a short range test says.
-        warmup: the updates over which the learning rate rises: a fraction of all, or, from 1 on, a number of them.
-        layer_decay: what the learning rate of each layer is multiplied by to give that of the layer below.
-        average_decay: of the moving average of the weights that is measured and saved; None is none.
-        dropout: fraction that each dropout layer drops while training; None is what the model's configuration says.
-        gradient_noise: variance of the noise on the gradients of the first update.
-        gradient_checkpointing: whether layers are computed again for their gradients, for less memory.
-    """
-
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    accumulation: int = Field(gt=0)
-    optimizer: Literal["adamw", "adafactor", "sgd", "muon"]
-    learning_rate: Annotated[float | Literal["find"], BeforeValidator(_rate)]
-    schedule: Literal["linear", "cosine", "polynomial", "constant"]
-    warmup: Annotated[float | int, BeforeValidator(_warmup)]
-    layer_decay: float = Field(gt=0, le=1)
-    weight_decay: float = Field(ge=0, lt=1)
-    average_decay: Annotated[float, Field(gt=0, lt=1)] | None
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None
-    max_gradient_norm: float = Field(gt=0)
-    gradient_noise: float = Field(ge=0)
-    gradient_checkpointing: bool
-    validations_per_epoch: int = Field(gt=0)
-    patience: int = Field(gt=0)
-    precision: Literal["float32", "bfloat16", "float16"]
-    threads: int = Field(gt=0)
-
-
 class Ensemble(Section):
     """Several models that are trained and joined.
 
@@ -204,15 +155,46 @@ class Evaluate(Section):
 
 
 class ParityLimits(Section):
+    """How far a smaller model may be from the one that it is made of."""
+
     min_agreement: Fraction
     max_primary_drop: float = Field(ge=0)  # in its own unit: BLEU goes to 100
     max_class_drop: Fraction
+
+
+class Student(Fitting):
+    """A smaller model, and how it learns from the trained one.
+
+    Attributes:
+        layers: how many are kept; None is all.
+        feed_forward: fraction of the width of each layer's feed-forward part that is kept.
+        vocabulary: the pieces that are kept: all, or those of the texts.
+        temperature: what the logits of both are divided by when they are compared.
+        soft_weight: fraction of the loss that is the teacher's answer, not the label.
+        hidden_weight: of the distance of the layers' outputs, beside that loss.
+    """
+
+    layers: int | None = Field(ge=1)
+    feed_forward: float = Field(gt=0, le=1)
+    vocabulary: Literal["all", "corpus"]
+    temperature: float = Field(gt=0)
+    soft_weight: Fraction
+    hidden_weight: float = Field(ge=0)
+    limits: ParityLimits
+
+
+class Distill(Section):
+    text: str = Field(min_length=1)
+    student: Student | None
+
+
+class QuantizeLimits(ParityLimits):
     max_logit_difference: float = Field(gt=0)
 
 
 class Quantize(Section):
     method: Annotated[Any, ChosenFrom("quantizers")]
-    limits: ParityLimits
+    limits: QuantizeLimits
     latency_texts: int = Field(gt=0)
 
 
@@ -235,6 +217,7 @@ class Params(Section):
     pretrain: Pretrain
     train: Train
     evaluate: Evaluate
+    distill: Distill
     quantize: Quantize
     package: Package
 

@@ -19,6 +19,7 @@ from stages.shared.writing import write
 if TYPE_CHECKING:
     from stages.tasks import Task
 
+TAUGHT = "taught."  # what begins with it is of a teacher: a batch may have it, and the model does not see it
 Seen = Callable[[torch.Tensor, dict[str, torch.Tensor]], None]
 
 
@@ -35,9 +36,9 @@ def _shifted(expected: torch.Tensor, config: PretrainedConfig) -> torch.Tensor:
 
 
 def inputs_of(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """What the model sees of a batch: all but what is expected; that, shifted by one, only where it has a decoder."""
+    """What the model sees of a batch: not what is taught or expected; that, by one later, where it has a decoder."""
     dropped = {"expected"} if has_token_types(model.config) else {"expected", "token_type_ids"}
-    inputs = {name: tensor for name, tensor in batch.items() if name not in dropped}
+    inputs = {name: tensor for name, tensor in batch.items() if name not in dropped and not name.startswith(TAUGHT)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = _shifted(batch["expected"], model.config)
     return inputs

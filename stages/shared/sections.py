@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from stages.shared import plugins
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
 
 class Section(BaseModel):
     """A part of params.yaml: every key is needed, no other is allowed, nothing changes afterwards."""

@@ -20,7 +20,7 @@ from serving.answers import fill
 from serving.reading import Reader, Window
 from stages.shared.examples import Example
 from stages.shared.outcome import Metrics
-from stages.shared.params import Fraction
+from stages.shared.sections import Fraction
 from stages.tasks import Batch, Prediction, Task
 from stages.tasks._hidden_words import Hidden, hidden_in
 from stages.tasks._params import TextParams

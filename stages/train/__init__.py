@@ -29,12 +29,13 @@ from stages.shared.models import load_model, write_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.shared.resources import peak_memory
+from stages.shared.same import COMPARED, TOLERANCE, require_same, say
 from stages.tasks import task_of
 from stages.train.check import check_train
 from stages.train.data import read_data
 from stages.train.ensemble import JOINS, Joined, without_fold
 from stages.train.lengths import refuse_cut
-from stages.train.member import Member, require_same, say, train_member
+from stages.train.member import Member, train_member
 
 __all__ = ["check_train", "train"]
 
@@ -86,12 +87,14 @@ class Training:
             members[0].history.write(out / "plots", self.data.task.primary)
         if joined is None:
             return
-        said = members[joined.used[0] - 1].said if len(members) == 1 else say(joined.model, self.data)
+        task, few, padding = self.data.task, self.data.validation[:COMPARED], self.data.padding
+        said = members[joined.used[0] - 1].said if len(members) == 1 else say(task, joined.model, few, padding)
         folder, tokenizer = out / "model", self.start.tokenizer
         write_model(joined.model, tokenizer, folder)
         write_settings(folder, self.data.settings | joined.tuned)
         saved = load_model(self.start.task, folder, self.params.task, len(tokenizer))
-        require_same(said, say(saved, self.data), "the model that was saved")
+        wrong = "train: the model that was saved says something else than the one that was trained"
+        require_same(said, say(task, saved, few, padding), wrong, TOLERANCE)
 
 
 def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:

@@ -9,16 +9,18 @@ import pytest
 
 from flows.perform import perform
 from serving.runtime import Runtime
-from stages.quantize import check_reading, float_answers
-from stages.quantize.checks import Check, check_count, check_difference, refuse_failed, report
-from stages.quantize.parity import compare, parity_checks
+from stages.quantize import check_reading
+from stages.quantize.checks import check_count, check_difference, report
 from stages.quantizers import Count, Quantized
 from stages.shared.answering import read_settings
 from stages.shared.answers import Answers, read_answers
 from stages.shared.base_model import tokenizer_of
+from stages.shared.checks import Check, refuse_failed
 from stages.shared.errors import DataError, Refused
 from stages.shared.examples import Example, read_split
+from stages.shared.held_out import answers_of
 from stages.shared.items import items_of, reader_of
+from stages.shared.parity import compare, parity_checks
 from stages.tasks import task_of
 from tests.quantized import EASY, Chain, MakeParams, made_chain
 
@@ -95,7 +97,7 @@ def test_past_a_limit_it_refuses_and_keeps_the_report(chain: Chain, make_params:
 def test_answers_of_other_rows_are_not_compared(chain: Chain) -> None:
     rows = list(read_split(chain["validated"], "validation"))
     with pytest.raises(DataError, match="not the rows of the test split"):
-        float_answers(chain["evaluated"], rows)
+        answers_of(chain["evaluated"], rows)
 
 
 def test_other_tokens_than_in_training_are_noticed(chain: Chain) -> None:
@@ -122,14 +124,14 @@ def test_a_better_small_model_is_no_loss(make_params: MakeParams) -> None:
     large = answers(["negative", "negative", "positive", "negative"])
     small = answers(["negative", "negative", "positive", "positive"])
     parity = compare(large, small, labelled(large), task_of(params.task))
-    checks = parity_checks(parity, "macro_f1", params.quantize.limits)
+    checks = parity_checks(parity, "macro_f1", params.quantize.limits, "float model")
     assert [check.passed for check in checks] == [False, True, True]  # agreement is 0.75
 
 
 def test_a_count_that_nobody_knows_is_said_and_refuses_nothing() -> None:
     check = check_count(Count("fused Attention", 3, None))
     assert check.verdict == "not checked"
-    refuse_failed([check])
+    refuse_failed([check], "wrong", "mend it")
 
 
 @pytest.mark.parametrize("difference", [math.nan, 0.002])
@@ -140,7 +142,7 @@ def test_a_difference_past_its_limit_or_no_number_fails(difference: float) -> No
 def test_a_wrong_count_refuses_with_the_whole_table() -> None:
     checks = [check_count(Count("int8 attention", 5, 6)), Check.at_least("agreement", 0.99, 0.97)]
     with pytest.raises(Refused) as refusal:
-        refuse_failed(checks)
+        refuse_failed(checks, "wrong", "mend it")
     lines = [line.split("|")[1:-1] for line in str(refusal.value).splitlines() if line.startswith("| ")]
     assert [cell.strip() for cell in lines[1]] == ["int8 attention", "5", "exactly 6", "REFUSED"]
     assert [cell.strip() for cell in lines[2]] == ["agreement", "0.9900", "at least 0.97", "ok"]

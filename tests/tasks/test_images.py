@@ -21,6 +21,7 @@ from stages.shared.params import Params
 from stages.tasks import content_of, task_of
 from stages.tasks.images import Params as ImageParams
 from tests import recipes
+from tests.conftest import ROOT
 from tests.drawn import LABELS, drawn, encoded, example
 from tests.tiny import tiny_convnext, tiny_vit
 
@@ -61,7 +62,9 @@ def test_a_model_goes_from_a_folder_to_a_bundle_that_answers_for_a_file(
 ) -> None:
     BASES[kind]().save_pretrained(tmp_path / "base")
     source = write_folder(tmp_path / "source", 60)
-    params = params_of(tmp_path / "base", source, tmp_path, {"train.epochs": 4, "train.learning_rate": 3.0e-3})
+    student = recipes.student() | {"vocabulary": "all", "epochs": 4, "learning_rate": 3.0e-3} if kind == "vit" else None
+    values = {"train.epochs": 4, "train.learning_rate": 3.0e-3, "distill.student": student}
+    params = params_of(tmp_path / "base", source, tmp_path, values)
     at = {name: tmp_path / name for name in ("ingest", "validate", "augment", "pretrain", "train", "evaluate")}
     perform("ingest", [source, at["ingest"]], params)
     perform("validate", [at["ingest"], at["validate"]], params)
@@ -69,11 +72,15 @@ def test_a_model_goes_from_a_folder_to_a_bundle_that_answers_for_a_file(
     perform("pretrain", [at["validate"], at["pretrain"]], params)
     perform("train", [at["augment"], at["pretrain"], at["train"]], params)
     evaluated = perform("evaluate", [at["validate"], at["train"], at["evaluate"]], params)
-    inputs = [at["validate"], at["train"], at["evaluate"]]
+    evaluated_at = [at["train"], at["evaluate"]]
+    distilled = [ROOT / "data/unlabelled", at["validate"], at["augment"], *evaluated_at, tmp_path / "distill"]
+    smaller = perform("distill", distilled, params)
+    inputs = [at["validate"], *evaluated_at, tmp_path / "distill"]
     quantized = perform("quantize", [*inputs, tmp_path / "quantize"], params)
     perform("package", [*inputs, tmp_path / "quantize", tmp_path / "package"], params)
     assert augmented.metrics["rows.pictures"] == augmented.metrics["rows.original"]
     assert evaluated.metrics["test.accuracy"] >= 0.8
+    assert ("layers" in smaller.metrics) is (kind == "vit")
     assert quantized.metrics["agreement"] >= 0.8
     report = (tmp_path / "quantize/report.md").read_text()
     assert "int8 matrix product" in report and "convolution left in float" in report

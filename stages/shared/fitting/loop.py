@@ -24,7 +24,7 @@ from stages.shared.fitting.history import History
 from stages.shared.fitting.learner import Learner, add_gradients
 from stages.shared.fitting.optimizer import add_noise, make_optimizer, set_learning_rate
 from stages.shared.fitting.schedule import learning_rate
-from stages.shared.params import Fitting
+from stages.shared.fitting_params import Fitting
 from stages.shared.predict import to_device
 from stages.shared.progress import Progress, report
 

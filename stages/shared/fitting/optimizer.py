@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from stages.shared.fitting_params import Fitting
 from stages.shared.layers import head_names, stacks_of
-from stages.shared.params import Fitting
 
 MOMENTUM = 0.9
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from stages.shared.params import Fitting
+from stages.shared.fitting_params import Fitting
 
 POWER = 2  # of the polynomial
 

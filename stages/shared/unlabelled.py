@@ -26,11 +26,13 @@ class Text:
         path: the output of a stage, of which the training split is read; or a .txt or .txt.gz file; or their folder.
         columns: those of the split that hold texts.
         documents: what a document is of a .txt file.
+        key: of params.yaml that names the path.
     """
 
     path: Path
     columns: Sequence[str]
     documents: Literal["line", "paragraph"]
+    key: str
 
     def read(self) -> Iterator[str]:
         """The documents, clean, none empty; those of the training split each once.
@@ -45,14 +47,23 @@ class Text:
                 empty = False
                 yield cleaned
         if empty:
-            raise DataError(f"pretrain.text: {self.path}: there is no text in it.")
+            raise DataError(f"{self.key}: {self.path}: there is no text in it.")
 
     def _given(self) -> Iterator[str]:
         if (self.path / SPLIT).is_file():
             yield from self._of_split()
             return
-        for file in files_of(self.path):
+        for file in self._files():
             yield from self._lines(file) if self.documents == "line" else _paragraphs(self._lines(file))
+
+    def _files(self) -> list[Path]:
+        files = files_of(self.path)
+        if not files:
+            raise DataError(
+                f"{self.key}: {self.path}: holds neither {SPLIT}, as the output of a stage does, nor a .txt or .txt.gz "
+                f"file."
+            )
+        return files
 
     def _of_split(self) -> Iterator[str]:
         seen: set[bytes] = set()  # hashes, not texts: those of a large split would not fit
@@ -73,10 +84,10 @@ class Text:
                     yield line
         except UnicodeDecodeError as error:
             raise DataError(
-                f"pretrain.text: {file}: near line {number + 1}: is not UTF-8: {error.reason}. Convert the file."
+                f"{self.key}: {file}: near line {number + 1}: is not UTF-8: {error.reason}. Convert the file."
             ) from None
         except (gzip.BadGzipFile, EOFError) as error:
-            raise DataError(f"pretrain.text: {file}: is no whole gzip file: {error}.") from None
+            raise DataError(f"{self.key}: {file}: is no whole gzip file: {error}.") from None
 
 
 def _opened(file: Path) -> IO[str]:
@@ -99,15 +110,6 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The .txt and .txt.gz files of a path, in the order of their names.
-
-    Raises:
-        DataError: there are none.
-    """
+    """The .txt and .txt.gz files of a path, in the order of their names."""
     found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    files = [file for file in found if file.name.endswith(ENDINGS)]
-    if not files:
-        raise DataError(
-            f"pretrain.text: {path}: holds neither {SPLIT}, as the output of a stage does, nor a .txt or .txt.gz file."
-        )
-    return files
+    return [file for file in found if file.name.endswith(ENDINGS)]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from stages.pretrain.text import LONGEST, Text
 from stages.shared.errors import DataError
 from stages.shared.examples import features, write_split
+from stages.shared.unlabelled import LONGEST, Text
 from tests.conftest import SENTIMENT_COLUMNS
 
 
 def documents(path: Path, kind: str = "line") -> list[str]:
-    return list(Text(path, ("text",), kind).read())  # type: ignore[arg-type]
+    return list(Text(path, ("text",), kind, "pretrain.text").read())  # type: ignore[arg-type]
 
 
 def test_of_a_stages_output_the_training_split_alone_is_read_each_text_once(tmp_path: Path) -> None:
