@@ -26,7 +26,7 @@ setup: .venv/installed debian  ## .venv from constraints.txt, and Debian's packa
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[images,marian,peft,sql,writing,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[images,labels,marian,peft,sql,writing,test]'
 	@touch $@
 
 # apt-get, as root or with sudo; where neither can be, the run itself says what is missing before anything starts

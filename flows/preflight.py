@@ -50,6 +50,14 @@ def _check_quantizer(params: Params) -> None:
     plugins.load("quantizers", params.quantize.method.name).check(task_of(params.task))
 
 
+def _check_label_errors(params: Params) -> None:
+    if params.validate_.label_errors is not None:
+        from stages.tasks import task_of
+        from stages.validate.label_errors import check_label_errors
+
+        check_label_errors(task_of(params.task), params)
+
+
 def _check_distill(params: Params) -> None:
     from stages.distill.check import check_distill
     from stages.tasks import task_of
@@ -59,6 +67,7 @@ def _check_distill(params: Params) -> None:
 
 Checks = tuple[Callable[[Params], None], ...]
 OF_PARAMS: Checks = (
+    _check_label_errors,
     _check_train,
     _check_distill,
     _check_quantizer,

@@ -53,6 +53,20 @@ class Language(Section):
     sample: int = Field(gt=0)
 
 
+class LabelErrors(Section):
+    """How labels that are probably wrong are looked for.
+
+    Attributes:
+        folds: into which the rows are cut; each is judged by a probe fitted on the others.
+        max_share: fraction of the rows that may be suspected.
+        set_aside: whether those of train and validation are set aside.
+    """
+
+    folds: int = Field(ge=2)
+    max_share: Fraction
+    set_aside: bool
+
+
 class Validate(Section):
     characters: Bounds
     sides: Bounds
@@ -64,6 +78,7 @@ class Validate(Section):
     max_class_share: Fraction
     near_duplicate_similarity: float = Field(ge=0.5, lt=1)
     language: Language
+    label_errors: LabelErrors | None
 
 
 class Synonyms(Section):

@@ -3,6 +3,7 @@
 in    ingested/train.parquet, validation.parquet, test.parquet    one Example per row
 out   train.parquet, validation.parquet, test.parquet             the rows kept, with the same columns
       rejected.jsonl                                              the others, each with its reasons
+      label_errors.csv                                            where they are looked for: labels probably wrong
       report.html, report.md                                      ids and places; no text but answers at fault
       data_docs/                                                  the Great Expectations pages
 """
@@ -17,7 +18,7 @@ from stages.shared.base_model import base_of
 from stages.shared.errors import Refused
 from stages.shared.examples import features, write_rejected, write_split
 from stages.shared.outcome import Metrics, Outcome
-from stages.shared.params import SPLITS, Params
+from stages.shared.params import SPLITS, LabelErrors, Params
 from stages.tasks import Task, task_of
 from stages.validate.check import percent
 from stages.validate.checks import build_checks, columns_check
@@ -25,6 +26,13 @@ from stages.validate.duplicates import PAIRS, add_duplicates, overlap_column
 from stages.validate.expectations import run_checks
 from stages.validate.faults import KINDS, Mask, find_faults, is_kept, rejections
 from stages.validate.findings import Finding, Result, finding_of, refusal
+from stages.validate.label_errors import (
+    add_label_errors,
+    check_label_errors,
+    label_errors,
+    label_errors_content,
+    write_label_errors,
+)
 from stages.validate.medium import Medium
 from stages.validate.report import describe, write_reports
 from stages.validate.rows import batches_of, schema_frame
@@ -67,6 +75,7 @@ def _metrics(rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], medium
     metrics |= {f"rows.{split}": float((kept & (rows["split"] == split)).sum()) for split in SPLITS}
     metrics |= {f"set_aside.{kind}": float(faults[kind].sum()) for kind in KINDS}
     metrics |= medium.metrics(tables)
+    metrics["label_errors"] = float(rows["suggested"].notna().sum())
     for gives, keeps in PAIRS:
         overlap = tables["rows"][overlap_column(gives, keeps)].dropna()
         for name, kind in (("leak", "exact"), ("near_leak", "near")):
@@ -82,7 +91,13 @@ def _write_kept(ingested: Path, out: Path, rows: pd.DataFrame, kept: Mask, task:
 
 
 def _write_findings(
-    out: Path, rows: pd.DataFrame, tables: Tables, faults: dict[str, Mask], results: list[Result], medium: Medium
+    out: Path,
+    rows: pd.DataFrame,
+    tables: Tables,
+    faults: dict[str, Mask],
+    results: list[Result],
+    medium: Medium,
+    wanted: LabelErrors | None,
 ) -> list[Finding]:
     findings = [finding_of(result) for result in results]
     rejected = list(rejections(rows, faults, medium))
@@ -94,7 +109,10 @@ def _write_findings(
         "percent": percent,
         "noun": medium.noun,
         **medium.content(tables),
+        **label_errors_content(rows, wanted),
     }
+    if wanted is not None:
+        write_label_errors(out, rows)
     write_rejected(out, rejected)
     write_reports(out, content, rejected)
     return findings
@@ -108,6 +126,7 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
         ParamsError: validate.language.expected is no language that can be recognised.
     """
     task = task_of(params.task)
+    check_label_errors(task, params)
     medium = medium_of(task, params)
     _check_columns(ingested, task)
     started = time.monotonic()
@@ -118,10 +137,12 @@ def validate(ingested: Path, out: Path, params: Params) -> Outcome:
     medium.add_repeated(rows)
     compared = time.monotonic()
     faults = find_faults(rows, medium.bounds)
+    add_label_errors(rows, is_kept(faults), ingested, task, params)
+    faults["label_error"] = label_errors(rows, params.validate_.label_errors)
     tables = _make_tables(rows, faults, task, medium)
     checked = time.monotonic()
     results = run_checks(tables, build_checks(params, task.declared, medium), out / DATA_DOCS)
-    findings = _write_findings(out, rows, tables, faults, results, medium)
+    findings = _write_findings(out, rows, tables, faults, results, medium, params.validate_.label_errors)
     if not all(finding.met for finding in findings):
         raise Refused(refusal(findings))
     kept = is_kept(faults)

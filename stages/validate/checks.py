@@ -3,6 +3,7 @@
 from stages.shared.params import SPLITS, Params, Split, Validate
 from stages.validate.check import Check, at_most, percent
 from stages.validate.duplicates import PAIRS, overlap_column
+from stages.validate.label_errors import label_errors_checks
 from stages.validate.medium import Medium
 
 
@@ -176,4 +177,5 @@ def build_checks(params: Params, declared: list[str], medium: Medium) -> list[Ch
         *medium.other_checks(),
         *(_rows_check(wanted, split) for split in SPLITS),
         *_class_checks(wanted, declared),
+        *label_errors_checks(wanted.label_errors),
     ]

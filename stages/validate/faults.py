@@ -11,7 +11,7 @@ from stages.shared.params import Bounds, FaultLimits
 from stages.validate.duplicates import PAIRS, partner_column
 from stages.validate.medium import Medium
 
-KINDS = tuple(FaultLimits.model_fields)
+KINDS = (*FaultLimits.model_fields, "label_error")
 _SHOWN = 60  # characters of an answer
 
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ def _is_leak(rows: pd.DataFrame, exact: bool) -> Mask:
 
 
 def find_faults(rows: pd.DataFrame, bounds: Bounds) -> dict[str, Mask]:
-    """Which rows have each kind of fault; one row may have several. The bounds are of their sizes."""
+    """Which rows have each kind of fault but `label_error`; one may have several. The bounds are of their sizes."""
     empty = rows["key"].isna().to_numpy()
     too_short = (rows["shortest"] < bounds.min).to_numpy()
     too_long = (rows["longest"] > bounds.max).to_numpy()
@@ -91,6 +91,10 @@ class _Reasons:
     def leak(self, row: int) -> str:
         codes = self.columns["text_code"]
         return self._same(next(p for p in self._partners(row) if codes[p] == codes[row]))
+
+    def label_error(self, row: int) -> str:
+        own, other = self.columns["answer"][row], self.columns["suggested"][row]
+        return f"labelled '{_shortened(own)}', probably '{_shortened(other)}'"
 
     def near_leak(self, row: int) -> str:
         return self._near(row, next(self._partners(row)))

@@ -21,7 +21,7 @@ def rows_table(rows: pd.DataFrame, faults: dict[str, Mask], figures: Mapping[str
         faults: of each kind, which rows have it.
         figures: of the medium.
     """
-    table = rows[["id", "source", "split", "parent", "answer_fault"]].assign(**figures)
+    table = rows[["id", "source", "split", "parent", "answer_fault", "suggested"]].assign(**figures)
     table["duplicate"], table["conflict"] = faults["duplicate"], faults["conflict"]
     for gives, keeps in PAIRS:
         table[overlap_column(gives, keeps)] = rows[overlap_column(gives, keeps)]

@@ -65,7 +65,7 @@ def names_of(params: Params, declared: list[str]) -> set[str]:
 
 
 def test_every_limit_of_the_parameters_has_its_check(make_params: Callable[..., Params]) -> None:
-    params = make_params()
+    params = make_params({"validate.label_errors": {"folds": 5, "max_share": 0.1, "set_aside": False}})
     names = names_of(params, ["a", "b"])
     asked = set(type(params.validate_.limits).model_fields) | set(type(params.validate_).model_fields)
     assert asked - {"limits", "characters", "sides", "near_duplicate_similarity"} <= names

@@ -1,0 +1,78 @@
+"""A linear probe: logistic regression on what a base model makes of the texts, as it comes, without fine-tuning.
+
+Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.shared.examples import Example
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+    from stages.tasks import Task
+
+BATCH_SIZE = 64  # texts of a forward pass
+STRENGTHS = (1.0, 4.0, 16.0, 64.0)  # inverse regularisations C, of unit vectors
+Vectors = npt.NDArray[np.float32]
+
+
+def is_probed(task: Task) -> bool:
+    """Whether the task is one label on what the model reads at once, so that a linear probe can learn it."""
+    return task.settings()["answers"] == "label" and task.medium == "text"
+
+
+def embed(task: Task, base: Path, examples: Sequence[Example], what: str) -> Vectors:
+    """The unit vector of each example, shape (examples, hidden): the mean of its tokens, of windows their mean.
+
+    Args:
+        base: the folder of an encoder.
+        what: the name of the work, for the progress.
+    """
+    from accelerate import Accelerator
+
+    from stages.shared.headed import sentence_encoder
+    from stages.shared.predict import Batching, predict
+
+    tokenizer: Any = task.open_tokenizer(base)
+    reader = task.open_reader(tokenizer, task.settings())
+    items = task.items(reader, examples)
+    model = sentence_encoder(base, len(tokenizer)).to(Accelerator().device)
+    found = predict(task, model, items, Batching(BATCH_SIZE, tokenizer.pad_token_id or 0, what))
+    vectors = np.zeros((len(examples), np.ravel(found[0]).size), np.float32)
+    for item, output in zip(items, found, strict=True):
+        vectors[item.example] += np.ravel(output)
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def fit_probe(vectors: Vectors, labels: Sequence[str], strength: float) -> LogisticRegression:
+    """Logistic regression on the vectors, fitted by L-BFGS on one thread: the same each time."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        return LogisticRegression(C=strength, max_iter=1000).fit(vectors, labels)
+
+
+def fit_best_probe(
+    train: tuple[Vectors, Sequence[str]], validation: tuple[Vectors, Sequence[str]]
+) -> tuple[LogisticRegression, float]:
+    """The probe with the strength of regularisation that is best on validation by macro F1, and that strength."""
+    from sklearn.metrics import f1_score
+
+    def merit(strength: float) -> tuple[float, LogisticRegression]:
+        probe = fit_probe(*train, strength)
+        score = f1_score(validation[1], probe.predict(validation[0]), average="macro", zero_division=0)
+        return float(score), probe
+
+    tried = {strength: merit(strength) for strength in STRENGTHS}
+    best = max(STRENGTHS, key=lambda strength: tried[strength][0])
+    return tried[best][1], best
