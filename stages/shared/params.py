@@ -105,6 +105,7 @@ class Augment(Section):
     synonyms: Synonyms
     back_translation: BackTranslation
     pictures: PictureCopies
+    trial: bool
 
 
 class Base(Section):
