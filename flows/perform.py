@@ -9,6 +9,7 @@ from stages.shared.errors import MachineError, ParamsError, Refused, TrainingFai
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.publish import MANIFEST, check_manifest, published, refused_folder, write_json
+from stages.shared.workspace import write_page, write_timings
 
 METRICS = "metrics.json"
 SUMMARY = "summary.txt"
@@ -56,4 +57,7 @@ def perform(name: str, folders: list[Path], params: Params) -> Outcome:
     except (Refused, TrainingFailed) as error:
         kept = sorted(path for path in refused_folder(out).iterdir() if path.name != MANIFEST)
         raise type(error)(f"{error}\nKept: {', '.join(map(str, kept)) or 'nothing'}") from None
+    write_timings(name, out, outcome.timings)
+    for page, content in outcome.pages.items():
+        write_page(name, page, content)
     return outcome

@@ -58,6 +58,14 @@ def _check_label_errors(params: Params) -> None:
         check_label_errors(task_of(params.task), params)
 
 
+def _check_ladder(params: Params) -> None:
+    if params.evaluate.ladder:
+        from stages.evaluate import check_ladder
+        from stages.tasks import task_of
+
+        check_ladder(task_of(params.task), params)
+
+
 def _check_distill(params: Params) -> None:
     from stages.distill.check import check_distill
     from stages.tasks import task_of
@@ -69,6 +77,7 @@ Checks = tuple[Callable[[Params], None], ...]
 OF_PARAMS: Checks = (
     _check_label_errors,
     _check_train,
+    _check_ladder,
     _check_distill,
     _check_quantizer,
 )  # by the parameters alone: before anything is downloaded

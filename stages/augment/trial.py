@@ -20,7 +20,7 @@ from stages.shared.examples import Example
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics
 from stages.shared.params import Params
-from stages.shared.probe import embed, fit_probe, is_probed
+from stages.shared.probe import Embedder, fit_probe, is_probed
 from stages.shared.progress import Progress
 
 if TYPE_CHECKING:
@@ -99,11 +99,12 @@ def try_copies(
     base = base_of(params)
     assert base is not None  # check_trial refuses it
     make_repeatable(params.seed, params.train.threads)
+    embedder = Embedder(task, base.folder)
     names = sorted({task.answer(row) for row in [*train, *validation]})
     index = {name: place for place, name in enumerate(names)}
 
     def read(rows: Sequence[Example], what: str) -> tuple[np.ndarray, np.ndarray]:
-        return embed(task, base.folder, rows, what), np.array([index[task.answer(row)] for row in rows], np.intp)
+        return embedder.of(rows, what), np.array([index[task.answer(row)] for row in rows], np.intp)
 
     vectors, labels = read(train, "trial: rows")
     unseen, expected = read(validation, "trial: validation")

@@ -16,12 +16,14 @@ import numpy as np
 
 from stages.evaluate.calibration import calibration_error, reliability, write_reliability
 from stages.evaluate.intervals import gains, prefixed, with_intervals
+from stages.evaluate.ladder import Ladder, check_ladder, children_of, draw_ladder, ladder_table, qualities
 from stages.evaluate.report import report_text
 from stages.evaluate.samples import samples_part
 from stages.shared.answering import read_settings
 from stages.shared.answers import write_answers
 from stages.shared.csv_files import write_csv
 from stages.shared.examples import Example, read_split
+from stages.shared.fitting import make_repeatable
 from stages.shared.held_out import Splits, answer_all
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics, Outcome
@@ -29,7 +31,7 @@ from stages.shared.params import SPLITS, Params
 from stages.shared.resources import peak_memory
 from stages.tasks import Prediction, Task, task_of, texts_of
 
-__all__ = ["evaluate"]
+__all__ = ["check_ladder", "evaluate"]
 
 
 def worst_errors(
@@ -84,10 +86,32 @@ def compare(
     }
 
 
+def _ladder(
+    task: Task, splits: Splits, model: Path, said: Sequence[Prediction], out: Path, params: Params
+) -> tuple[str, dict[str, Metrics], dict[str, bytes]]:
+    """The part of the report about the ladder, if one is asked for, the figures of its rungs, the page with times."""
+    if not params.evaluate.ladder:
+        return "", {}, {}
+    rungs = Ladder(task, splits, model, params).rungs(said)
+    found = qualities(task, splits["test"], rungs, params)
+    picture = draw_ladder(task, rungs, found)
+    (out / "pictures").mkdir(exist_ok=True)
+    (out / "pictures/ladder.png").write_bytes(picture)
+    plain, told = (ladder_table(task, rungs, found, with_times) for with_times in (False, True))
+    part = (
+        f"\n## The ladder\n\n{plain}\n![The ladder](pictures/ladder.png)\n\n"
+        f"With the times of this run: `.temper/pages/evaluate/ladder.md`, and in MLflow.\n"
+    )
+    return part, children_of(task, rungs, found), {"ladder.md": f"# The ladder\n\n{told}".encode()}
+
+
 def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome:
     """Measure the model and the baseline on the test split, and write predictions, errors, plots and the report."""
     started = time.perf_counter()
     task = task_of(params.task)
+    check_ladder(task, params)
+    if params.evaluate.ladder:
+        make_repeatable(params.seed, params.train.threads)
     folder = model / "model"
     task = task.read_by(task.open_reader(task.open_tokenizer(folder), read_settings(folder)))
     splits: Splits = {split: list(read_split(validated, split)) for split in SPLITS}
@@ -107,6 +131,8 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
     if params.evaluate.show_texts:
         part += f"\n{samples_part(task, test, answers.predictions, params.evaluate.samples)}"
     text = report_text(metrics, names, baseline, part, table(header, errors))
+    ladder, children, pages = _ladder(task, splits, model, answers.predictions, out, params)
+    text += ladder
     (out / "report.md").write_text(text, encoding="utf-8")
     timings = {
         "seconds": time.perf_counter() - started,
@@ -114,7 +140,7 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
         "baseline_seconds": baseline_at - predicted_at,
         "peak_memory_megabytes": peak_memory() / 1e6,
     }
-    return Outcome(_summary(metrics, task.primary), metrics, timings)
+    return Outcome(_summary(metrics, task.primary), metrics, timings, children=children, pages=pages)
 
 
 def _summary(metrics: Metrics, primary: str) -> str:

@@ -64,6 +64,11 @@ class Features:
         """The features of a view, shape (texts, terms)."""
         return hstack([self._vectorizers[part].transform(texts) for part in VIEWS[view]], format="csr")
 
+    def bytes_of(self, view: str) -> int:
+        """How many bytes the terms of a view and their weights take."""
+        used = [self._vectorizers[part] for part in VIEWS[view]]
+        return sum(len(term.encode()) + 4 for one in used for term in one.vocabulary_)
+
 
 @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]  # sparse work gains nothing from threads, and loses much where cores are shared
 def fit_baseline(train: tuple[Texts, Texts], validation: tuple[Texts, Texts], seed: int) -> Baseline:

@@ -168,6 +168,7 @@ class Evaluate(Section):
     worst_errors: int = Field(ge=0)
     show_texts: bool
     samples: int = Field(ge=0)
+    ladder: bool
 
 
 class ParityLimits(Section):

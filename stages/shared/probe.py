@@ -29,28 +29,44 @@ def is_probed(task: Task) -> bool:
     return task.settings()["answers"] == "label" and task.medium == "text"
 
 
-def embed(task: Task, base: Path, examples: Sequence[Example], what: str) -> Vectors:
-    """The unit vector of each example, shape (examples, hidden): the mean of its tokens, of windows their mean.
+class Embedder:
+    """A base model that reads examples as the task does, and gives a unit vector for each.
 
     Args:
         base: the folder of an encoder.
-        what: the name of the work, for the progress.
     """
-    from accelerate import Accelerator
 
-    from stages.shared.headed import sentence_encoder
-    from stages.shared.predict import Batching, predict
+    def __init__(self, task: Task, base: Path) -> None:
+        from accelerate import Accelerator
 
-    tokenizer: Any = task.open_tokenizer(base)
-    reader = task.open_reader(tokenizer, task.settings())
-    items = task.items(reader, examples)
-    model = sentence_encoder(base, len(tokenizer)).to(Accelerator().device)
-    found = predict(task, model, items, Batching(BATCH_SIZE, tokenizer.pad_token_id or 0, what))
-    vectors = np.zeros((len(examples), np.ravel(found[0]).size), np.float32)
-    for item, output in zip(items, found, strict=True):
-        vectors[item.example] += np.ravel(output)
-    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
+        from stages.shared.headed import sentence_encoder
+
+        tokenizer: Any = task.open_tokenizer(base)
+        self._task, self._padding = task, tokenizer.pad_token_id or 0
+        self._reader = task.open_reader(tokenizer, task.settings())
+        self._model = sentence_encoder(base, len(tokenizer)).to(Accelerator().device)
+
+    def of(self, examples: Sequence[Example], what: str) -> Vectors:
+        """Vectors of the examples, (examples, hidden): the mean of the tokens; `what` is the name of the work."""
+        return self._embed(self._task.items(self._reader, examples), len(examples), what)
+
+    def of_texts(self, texts: Sequence[str], what: str) -> Vectors:
+        """The same of texts by themselves, such as the names of labels."""
+        from stages.shared.items import Item
+
+        read = self._reader.read_all([(text,) for text in texts])
+        items = [Item(place, (reading.windows[0],), 0) for place, reading in enumerate(read)]
+        return self._embed(items, len(texts), what)
+
+    def _embed(self, items: Sequence[Any], count: int, what: str) -> Vectors:
+        from stages.shared.predict import Batching, predict
+
+        found = predict(self._task, self._model, items, Batching(BATCH_SIZE, self._padding, what))
+        vectors = np.zeros((count, np.ravel(found[0]).size), np.float32)
+        for item, output in zip(items, found, strict=True):
+            vectors[item.example] += np.ravel(output)
+        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit
 
 
 def fit_probe(vectors: Vectors, labels: Sequence[str], strength: float) -> LogisticRegression:

@@ -1,8 +1,11 @@
 """Where things lie that are no DVC output: receipts, caches, the MLflow store. They belong to the user's clone."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from stages.shared.publish import write_json
+from stages.shared.outcome import Metrics
+from stages.shared.publish import MANIFEST, sha256_of, write_json
 
 
 def clone_root() -> Path:
@@ -20,6 +23,27 @@ def state_folder(name: str) -> Path:
     folder = clone_root() / ".temper" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def write_timings(stage: str, out: Path, timings: Metrics) -> None:
+    """Keep how long a stage took, with the hash of what it wrote: times are no part of an output."""
+    write_json(state_folder("timings") / f"{stage}.json", {"manifest": sha256_of(out / MANIFEST), **timings})
+
+
+def read_timings(stage: str, out: Path) -> Metrics:
+    """How long the stage took that wrote this very output, on this machine; empty where it was not made here."""
+    path = state_folder("timings") / f"{stage}.json"
+    if not path.is_file() or not (out / MANIFEST).is_file():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.pop("manifest") == sha256_of(out / MANIFEST) else {}
+
+
+def write_page(stage: str, name: str, content: bytes) -> None:
+    """Keep a file of a stage that holds times: `.temper/pages/<stage>/<name>`."""
+    folder = state_folder("pages") / stage
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
 
 
 def receipt_path(session: str, stage: str) -> Path:

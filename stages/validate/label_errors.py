@@ -17,7 +17,7 @@ from stages.shared.base_model import base_of
 from stages.shared.csv_files import write_csv
 from stages.shared.errors import MachineError, ParamsError
 from stages.shared.params import SPLITS, LabelErrors, Params
-from stages.shared.probe import embed, fit_probe, is_probed
+from stages.shared.probe import Embedder, fit_probe, is_probed
 from stages.tasks import Task
 from stages.validate.check import Check, at_most
 from stages.validate.faults import Mask
@@ -88,7 +88,7 @@ def add_label_errors(rows: pd.DataFrame, kept: Mask, ingested: Path, task: Task,
     names, labels, counts = np.unique(own.astype(str), return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.min() < 2:
         return  # of a label that occurs once nothing can be said without it; too few rows are refused elsewhere
-    vectors = embed(task, base.folder, examples, "embed")
+    vectors = Embedder(task, base.folder).of(examples, "embed")
     said = probabilities_of(vectors, labels, min(wanted.folds, int(counts.min())), params.seed)
     best = said.argmax(axis=1)
     suspected = find_label_issues(labels, said, filter_by="both", n_jobs=1) & (best != labels)

@@ -92,3 +92,14 @@ def test_the_store_is_in_the_clone_also_from_a_queued_experiment(
     (tmp_path / ".dvc/tmp/exps/tmp1").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / ".dvc/tmp/exps/tmp1")
     assert store_uri() == f"sqlite:///{tmp_path.resolve()}/mlflow.db"
+
+
+def test_what_was_measured_beside_the_stage_is_a_run_of_its_own_below_the_parent(run: StageRun, tmp_path: Path) -> None:
+    children = {"ladder: majority": {"test.accuracy": 0.5, "milliseconds": 0.1}}
+    run.finish(Outcome("done", {}, children=children, pages={"ladder.md": b"# The ladder\n"}), tmp_path)
+    experiment = run.client.get_run(run.run_id).info.experiment_id
+    (child,) = run.client.search_runs([experiment], "tags.`temper.child` = 'ladder: majority'")
+    assert child.data.tags["mlflow.parentRunId"] == run.parent_id
+    assert child.data.metrics == children["ladder: majority"]
+    assert child.info.status == "FINISHED"
+    assert "ladder.md" in [file.path for file in run.client.list_artifacts(run.run_id)]

@@ -149,3 +149,23 @@ def test_a_gain_is_the_difference_in_each_resample() -> None:
     ours, theirs = np.array([0.5, 0.6, 0.7]), np.array([0.4, 0.5, 0.6])
     found = gains({"f1": 0.6, "rows": 1}, {"f1": 0.5, "rows": 1}, ({"f1": ours}, {"f1": theirs}))
     assert found == {key: pytest.approx(0.1) for key in ("f1", "f1_low", "f1_high")}
+
+
+def test_the_ladder_has_every_rung_with_quality_size_and_times(
+    validated: Path, trained: Path, tmp_path: Path, make_params: MakeParams
+) -> None:
+    params = make_params({"evaluate.bootstrap_samples": 100, "evaluate.ladder": True})
+    outcome = evaluate(validated, trained, tmp_path, params)
+    report = (tmp_path / "report.md").read_text()
+    rungs = ["majority", "TF-IDF", "zero-shot", "embeddings", "full"]
+    rows = [line for line in report[report.index("## The ladder") :].splitlines() if line.startswith("| ")][2:]
+    assert [name for name, row in zip(rungs, rows, strict=True) if row.startswith(f"| {name}")] == rungs
+    assert (tmp_path / "pictures/ladder.png").read_bytes().startswith(b"\x89PNG")
+    children = list(outcome.children.values())
+    assert [name.removeprefix("ladder: ").split(",")[0].split()[0] for name in outcome.children] == rungs
+    assert children[-1]["test.macro_f1"] == outcome.metrics["test.macro_f1"]
+    assert all(child["milliseconds"] > 0 for child in children)
+    assert "train_seconds" not in children[-1]  # nobody knows how long a model took that was not trained here
+    assert b"| training, s |" in outcome.pages["ladder.md"]
+    evaluate(validated, trained, tmp_path, params)
+    assert (tmp_path / "report.md").read_text() == report  # without the times, which differ

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,6 +110,24 @@ class StageRun:
         self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in outcome.tags.items()])
         self.log_files(out)
+        for name, content in outcome.pages.items():
+            self._log_page(name, content)
+        for name, figures in outcome.children.items():
+            self._log_child(name, figures)
+
+    def _log_page(self, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / name
+            file.write_bytes(content)
+            self.client.log_artifact(self.run_id, str(file))
+
+    def _log_child(self, name: str, figures: Metrics) -> None:
+        """A run of its own below the parent, with these figures."""
+        stage = self.client.get_run(self.run_id)
+        tags = {PARENT_TAG: self.parent_id, "temper.stage": stage.data.tags["temper.stage"], "temper.child": name}
+        run = self.client.create_run(stage.info.experiment_id, run_name=name, tags=tags)
+        _log_metrics(self.client, run.info.run_id, figures)
+        self.client.set_terminated(run.info.run_id, "FINISHED")
 
     def fail(self, message: str, refused: Path) -> None:
         """Record what went wrong, and the report of the gate that refused, if one did."""
