@@ -2,7 +2,7 @@
 
     python -m benchmarks.ladder params.yaml --examples 100 1000 all --set train.epochs=3
 
-The rows are ingested and validated once. Of a size so many training rows are drawn by the seed, each label in proportion
+The rows are ingested and validated once. Of a size so many training rows are drawn by the seed, labels in proportion
 (and as many validation rows at most); nothing is augmented. Then train and evaluate run, with evaluate.ladder.
 """
 

@@ -93,6 +93,7 @@ BEGUN = [
     "intent",
     "lora",
     "pretrain_mlm",
+    "search",
     "sentiment",
 ]  # up to training: other data, same tasks
 NO_STUDENT = ("zero_shot", "images", "translation", "summarisation", "generation", "generation_texts", "masked_lm")

@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 from stages.shared.errors import ParamsError
 from stages.shared.fitting_params import Fitting
 from stages.shared.plugins import nearest
+from stages.shared.search_params import Search
 from stages.shared.sections import ChosenFrom, Fraction, Section, concrete
 
 Split = Literal["train", "validation", "test"]
@@ -237,6 +238,7 @@ class Params(Section):
     distill: Distill
     quantize: Quantize
     package: Package
+    search: Search | None
 
 
 def _fields_of(section: Any) -> dict[str, Any]:
@@ -266,20 +268,33 @@ def _message(error: ErrorDetails, section: type[Section], file: Path) -> str:
     return f"{file}: {where}:{value} {message}"
 
 
+def read_raw(file: Path) -> Any:
+    """What a parameters file says, unchecked.
+
+    Raises:
+        ParamsError: it is missing, or is no YAML.
+    """
+    if not file.is_file():
+        raise ParamsError(f"{file}: no such file. Run from the repository's root, which holds params.yaml.")
+    try:
+        return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{file}: is no YAML 1.2: {error}") from None
+
+
+def check_raw(raw: Any, file: Path) -> Params:
+    """The parameters, checked; `file` is where they come from. Raises ParamsError as `load_params`."""
+    section = concrete(Params, raw)
+    try:
+        return cast(Params, section.model_validate(raw))
+    except ValidationError as error:
+        raise ParamsError("\n".join(_message(e, section, file) for e in error.errors())) from None
+
+
 def load_params(file: Path) -> Params:
     """Read and check a parameters file.
 
     Raises:
         ParamsError: it is missing, is no YAML, or has mistakes; the message lists all of them, one a line.
     """
-    if not file.is_file():
-        raise ParamsError(f"{file}: no such file. Run from the repository's root, which holds params.yaml.")
-    try:
-        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{file}: is no YAML 1.2: {error}") from None
-    section = concrete(Params, raw)
-    try:
-        return cast(Params, section.model_validate(raw))
-    except ValidationError as error:
-        raise ParamsError("\n".join(_message(e, section, file) for e in error.errors())) from None
+    return check_raw(read_raw(file), file)

@@ -27,6 +27,7 @@ LONGEST_TAG = 5000  # characters; MLflow refuses a longer value
 LARGEST_BATCH = 1000  # metrics in one call; MLflow refuses more
 SECONDS_BETWEEN_WRITES = 5.0
 PARENT_TAG = "mlflow.parentRunId"
+STUDY_RUN = "TEMPER_STUDY_RUN"  # in the environment of a trial: the MLflow run of its study, above its parent run
 
 
 def allowed_name(name: str) -> str:
@@ -61,7 +62,8 @@ def find_parent(client: MlflowClient, experiment: str, session: str) -> Run | No
 
 def _create_parent(client: MlflowClient, experiment: str, session: str, params: Params, tags: dict[str, str]) -> Run:
     name = os.environ.get("DVC_EXP_NAME") or time.strftime("run %Y-%m-%d %H:%M:%S")
-    run = client.create_run(experiment, run_name=name, tags={**tags, "temper.session": session})
+    study = {PARENT_TAG: os.environ[STUDY_RUN]} if STUDY_RUN in os.environ else {}
+    run = client.create_run(experiment, run_name=name, tags={**tags, **study, "temper.session": session})
     values = params.model_dump(mode="json", by_alias=True)
     flat = [Param(allowed_name(name), value[:LONGEST_PARAM]) for name, value in flatten(values).items()]
     for start in range(0, len(flat), 100):
@@ -105,7 +107,7 @@ class StageRun:
     def finish(self, outcome: Outcome, out: Path) -> None:
         """Record what the stage gave and the files of `out` that a person looks at."""
         self.live.flush()
-        _log_metrics(self.client, self.run_id, {**outcome.metrics, **outcome.timings})
+        log_metrics(self.client, self.run_id, {**outcome.metrics, **outcome.timings})
         tags = {**outcome.tags, "temper.summary": outcome.summary[:LONGEST_TAG]}
         self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in outcome.tags.items()])
@@ -126,7 +128,7 @@ class StageRun:
         stage = self.client.get_run(self.run_id)
         tags = {PARENT_TAG: self.parent_id, "temper.stage": stage.data.tags["temper.stage"], "temper.child": name}
         run = self.client.create_run(stage.info.experiment_id, run_name=name, tags=tags)
-        _log_metrics(self.client, run.info.run_id, figures)
+        log_metrics(self.client, run.info.run_id, figures)
         self.client.set_terminated(run.info.run_id, "FINISHED")
 
     def fail(self, message: str, refused: Path) -> None:
@@ -151,7 +153,8 @@ class StageRun:
         self.client.set_terminated(self.parent_id, status)
 
 
-def _log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
+def log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
+    """Record figures of a run, all of one moment."""
     now = int(time.time() * 1000)
     entries = [Metric(allowed_name(name), float(value), now, 0) for name, value in sorted(metrics.items())]
     for start in range(0, len(entries), LARGEST_BATCH):
@@ -217,7 +220,7 @@ def show_on_parent(session: str, stages: list[Stage]) -> None:
             figures |= {f"{stage.name}.{name}": value for name, value in values.items()}
             if tag not in parent.data.tags:
                 client.set_tag(parent.info.run_id, tag, "cached")
-    _log_metrics(client, parent.info.run_id, {n: v for n, v in figures.items() if known.get(allowed_name(n)) != v})
+    log_metrics(client, parent.info.run_id, {n: v for n, v in figures.items() if known.get(allowed_name(n)) != v})
 
 
 def close_parent(session: str, stages: list[Stage], status: str) -> None:
