@@ -148,12 +148,24 @@ def two_updates(params: Params, rows: int) -> Params:
     return params.model_copy(update={"train": params.train.model_copy(update={"batch_size": -(-rows // 2)})})
 
 
-def run(name: str, folder: Path, stages: Callable[[str], bool], values: dict[str, Any] | None = None) -> Ran:
-    """Run the stages of a recipe that `stages` allows, as dvc.yaml wires them, with other dotted keys replaced."""
+def run(
+    name: str,
+    folder: Path,
+    stages: Callable[[str], bool],
+    values: dict[str, Any] | None = None,
+    begun: Path | None = None,
+) -> Ran:
+    """Run the stages of a recipe that `stages` allows, as dvc.yaml wires them, with other dotted keys replaced.
+
+    Args:
+        begun: the folder of a run whose outputs stand for the stages that are not run here.
+    """
     params = small_params(name, folder, values)
     outcomes: dict[str, Outcome] = {}
     for stage in read_stages(ROOT / "dvc.yaml"):
         if not stages(stage.name):
+            if begun is not None and (begun / stage.name).is_dir():
+                (folder / stage.name).symlink_to(begun / stage.name)
             continue
         inputs = inputs_of(stage, folder, Path(params.ingest.source.path))
         if stage.name == "train":

@@ -9,6 +9,7 @@ import pytest
 
 GROUPS = {  # what a path begins with: a group; the other files are each a group of their own
     "tests/real/test_signals.py": "signals",  # half of what is slow, beside the other half
+    "tests/real/test_search.py": "signals",
     "tests/real/": "real",  # one finished project, one Prefect server
     "tests/serving/": "chain",  # one tiny model, taken from its data to its bundle
     "tests/stages/test_package.py": "chain",
