@@ -32,6 +32,7 @@ from flows.trial_process import (
     experiment_names,
     figures_of,
     remove_folder,
+    session_of,
 )
 from stages.shared.errors import MachineError, ParamsError, TemperError
 from stages.shared.params import PARAMS_FILE, Params, check_raw, read_raw
@@ -113,7 +114,7 @@ class Searcher:
 
     def _run(self, trial: optuna.Trial, process: Trial) -> tuple[float | None, TrialState, str]:
         try:
-            code, last = process.run(self.stop, self._pruner(trial, process.name), self._noter(trial))
+            code, last = process.run(self.stop, self._pruner(trial, process.session), self._noter(trial))
         except TrialPruned:
             return None, TrialState.PRUNED, "pruned"
         if code:
@@ -123,7 +124,7 @@ class Searcher:
     def _noter(self, trial: optuna.Trial) -> Callable[[str], None]:
         return lambda folder: trial.set_user_attr("folder", folder)
 
-    def _pruner(self, trial: optuna.Trial, name: str) -> Callable[[], bool]:
+    def _pruner(self, trial: optuna.Trial, session: str) -> Callable[[], bool]:
         told = 0
 
         def look() -> bool:
@@ -132,7 +133,7 @@ class Searcher:
                 return False
             from stages.shared.tracking.study import curve_of
 
-            curve = curve_of(name, "train", self.metric)
+            curve = curve_of(session, "train", self.metric)
             for place in range(told, len(curve)):
                 trial.report(max(curve[: place + 1]), place)
             told = max(told, len(curve))
@@ -140,10 +141,10 @@ class Searcher:
 
         return look
 
-    def _close(self, session: str, status: str) -> None:
+    def _close(self, name: str, status: str) -> None:
         from stages.shared.tracking.study import close_trial
 
-        close_trial(session, status)
+        close_trial(session_of(self.run, name), status)
 
     def _say(self, number: int, values: dict[str, object], value: float | None, why: str) -> None:
         done, wanted = len(self.study.finished()), self.study.search.trials
@@ -158,7 +159,7 @@ class Searcher:
 
 def _run_all(work: Callable[[], None], stop: threading.Event, at_once: int) -> None:
     """Let so many workers do their work; whatever ends this early, no process of theirs is left."""
-    worker = task(name=work.__name__, persist_result=False)(work)
+    worker = task(name="trials", persist_result=False)(work)
     futures = []
     try:
         futures = [worker.submit() for _ in range(at_once)]
@@ -184,6 +185,9 @@ def _search(params: Params) -> State[object]:
         _run_all(searcher.work, searcher.stop, wanted.at_once)
         _run_all(searcher.finish, searcher.stop, 1)
         status = "FINISHED"
+    except TemperError:
+        status = "FAILED"
+        raise
     finally:
         best = study.best()
         figures = {"trials": float(len(study.finished()))}

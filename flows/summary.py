@@ -39,12 +39,13 @@ def exit_code(session: str, stages: list[Stage]) -> int:
 
 def _figures(stages: list[Stage]) -> list[str]:
     metrics = {stage.name: _read_json(stage.out / "metrics.json") for stage in stages}
-    evaluated, quantized = metrics.get("evaluate", {}), metrics.get("quantize", {})
+    evaluated, distilled, quantized = (metrics.get(name, {}) for name in ("evaluate", "distill", "quantize"))
     names = [
         name.removeprefix("test.") for name in evaluated if name.startswith("test.") and f"{name}_low" in evaluated
     ]
     headline = [name for name in names if not name.startswith("f1.")][:SHOWN]
-    rows = [("float model", evaluated, "test"), ("int8 model", quantized, "test"), ("baseline", evaluated, "baseline")]
+    rows = [("float model", evaluated, "test"), ("its student", distilled, "test"), ("int8 model", quantized, "test")]
+    rows += [("baseline", evaluated, "baseline")]
     head = f"{'test split':<18}" + "".join(f"{name:>20}" for name in headline)
     lines = [
         f"{label:<18}" + "".join(f"{figures[f'{part}.{name}']:>20.4f}" for name in headline)

@@ -85,6 +85,11 @@ def remove_folder(folder: str | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def session_of(study_run: str, name: str) -> str:
+    """The pipeline run that a trial is, however often it is begun: no other search has the same."""
+    return f"{study_run}.{name}"
+
+
 class Trial:
     """A trial that is about to run.
 
@@ -100,7 +105,8 @@ class Trial:
         self, name: str, values: Mapping[str, Any], study_run: str, flow_run: str, stages: Sequence[str] = (STAGE,)
     ) -> None:
         self.name, self.values, self.stages = name, values, stages
-        self.environment = child_environment(name, flow_run) | {STUDY_RUN: study_run}
+        self.session = session_of(study_run, name)
+        self.environment = child_environment(self.session, flow_run) | {STUDY_RUN: study_run}
         self.folder: str | None = None
 
     def run(self, stop: threading.Event, look: Callable[[], bool], noted: Callable[[str], None]) -> tuple[int, str]:
