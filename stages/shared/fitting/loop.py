@@ -133,7 +133,7 @@ class _Loop:
                 f"is bfloat16."
             )
         if values.gradient_checkpointing:
-            (getattr(model, "body", None) or model).gradient_checkpointing_enable({"use_reentrant": False})
+            (getattr(model, "body", None) or model).activation_checkpointing_enable()
         self.accelerator = Accelerator(mixed_precision=PRECISIONS[values.precision])
         self.model = self.accelerator.prepare(model)
         weights = None if data.weights is None else data.weights.to(self.accelerator.device)
