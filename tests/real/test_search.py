@@ -24,10 +24,11 @@ SEARCH = {
 
 
 @pytest.fixture
-def searching(fresh_project: Project) -> Project:
-    fresh_project.set_params({"search": SEARCH})
-    subprocess.run(["git", "commit", "-qam", "search"], cwd=fresh_project.root, check=True)
-    return fresh_project
+def searching(project: Project, request: pytest.FixtureRequest) -> Project:
+    """A project in which all is cached that comes before training, with a search of the test's own."""
+    project.set_params({"search": SEARCH | {"name": request.param}, "train.epochs": 1})
+    subprocess.run(["git", "commit", "-qam", "search"], cwd=project.root, check=True)
+    return project
 
 
 def said(project: Project) -> str:
@@ -36,17 +37,19 @@ def said(project: Project) -> str:
 
 def processes_in(project: Project) -> list[str]:
     found = subprocess.run(["pgrep", "-af", "flows.stage|dvc"], capture_output=True, text=True, check=False).stdout
-    return [line for line in found.splitlines() if str(project.root) in line or ".dvc/tmp/exps" in line]
+    return [line for line in found.splitlines() if str(project.root) in line]
 
 
 def experiments(project: Project) -> list[str]:
-    return sorted(project.run("dvc", "exp", "list", "--name-only").stdout.split())
+    names = project.run("dvc", "exp", "list", "--name-only").stdout.split()
+    return sorted(name for name in names if name.startswith("rate-"))
 
 
+@pytest.mark.parametrize("searching", ["rate"], indirect=True)
 def test_a_killed_search_goes_on_and_runs_no_trial_twice(searching: Project, prefect_server: str) -> None:
     began = searching.start("flows.search", PREFECT_API_URL=prefect_server)
     wait_until(lambda: "trial 0 (1 of 2" in said(searching), 180)
-    wait_until(lambda: any((searching.root / ".dvc/tmp/exps/standalone").glob("tmp*/data/ingest")), 60)
+    wait_until(lambda: any((searching.root / ".dvc/tmp/exps/standalone").glob("tmp*/data/ingest")), 60, every=0.05)
     os.killpg(began.pid, signal.SIGKILL)
     began.wait()
     wait_until(lambda: not processes_in(searching), 60)
@@ -59,7 +62,7 @@ def test_a_killed_search_goes_on_and_runs_no_trial_twice(searching: Project, pre
     study = optuna.load_study(study_name="rate", storage=f"sqlite:///{searching.root}/.temper/searches/rate.db")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
     assert len({str(trial.params) for trial in study.trials}) == 2
-    (top,) = searching.parents()
+    (top,) = [run for run in searching.parents() if run.data.tags.get("temper.study") == "rate"]
     trials = [run for run in searching.runs() if run.data.tags.get("mlflow.parentRunId") == top.info.run_id]
     assert {run.info.status for run in [top, *trials]} == {"FINISHED"}
     assert Counter(run.info.run_name for run in trials) == Counter(found)
@@ -75,9 +78,10 @@ def test_a_killed_search_goes_on_and_runs_no_trial_twice(searching: Project, pre
     assert "up to date" in again.stdout, again.stdout
 
 
+@pytest.mark.parametrize("searching", ["stopped"], indirect=True)
 def test_ctrl_c_ends_a_search_and_what_it_began(searching: Project, prefect_server: str) -> None:
     began = searching.start("flows.search", PREFECT_API_URL=prefect_server)
-    wait_until(lambda: any((searching.root / ".dvc/tmp/exps/standalone").glob("tmp*/data/ingest")), 120)
+    wait_until(lambda: any((searching.root / ".dvc/tmp/exps/standalone").glob("tmp*/data/ingest")), 120, every=0.05)
     os.kill(began.pid, signal.SIGINT)
     assert began.wait(60) == 130
     assert "the same command goes on" in said(searching)
