@@ -68,15 +68,25 @@ def figures_of(name: str) -> dict[str, float]:
         return found
 
 
+def _told_folder(command: list[str]) -> list[Path]:
+    """The folder that a `dvc exp exec-run` is told to work in, by its file; nothing of another process."""
+    if "--infofile" not in command:
+        return []
+    file = Path(command[command.index("--infofile") + 1])
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return [Path(json.loads(file.read_text(encoding="utf-8"))["root_dir"])]
+    return []
+
+
 def _folders_in_use(process: subprocess.Popen[str]) -> Iterator[Path]:
     """The folders of experiments in which processes of the trial work."""
     root = clone_root() / FOLDERS
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                here = Path(child.cwd())
-                if here.is_relative_to(root) and here != root:
-                    yield root / here.relative_to(root).parts[0]
+                for here in (Path(child.cwd()), *_told_folder(child.cmdline())):
+                    if here.is_relative_to(root) and here != root:
+                        yield root / here.relative_to(root).parts[0]
 
 
 def remove_folder(folder: str | None) -> None:
@@ -135,11 +145,18 @@ class Trial:
             try:
                 self._watch(process, stop, look, noted)
             except BaseException:
+                self._find_folder(process)
                 kill_group(process)
                 remove_folder(self.folder)
                 raise
             log.seek(0)
             return process.returncode, "\n".join(log.read().strip().splitlines()[-LAST_LINES:])
+
+    def _find_folder(self, process: subprocess.Popen[str]) -> bool:
+        """Find out in which folder the trial runs, while a process of it is there; whether that is known."""
+        if self.folder is None:
+            self.folder = next((str(folder) for folder in _folders_in_use(process)), None)
+        return self.folder is not None
 
     def _watch(
         self,
@@ -155,9 +172,7 @@ class Trial:
             if time.monotonic() - seen < SECONDS_BETWEEN_LOOKS:
                 continue
             seen = time.monotonic()
-            if self.folder is None:
-                self.folder = next((str(folder) for folder in _folders_in_use(process)), None)
-                if self.folder is not None:
-                    noted(self.folder)
+            if self.folder is None and self._find_folder(process):
+                noted(str(self.folder))
             if look():
                 raise TrialPruned
