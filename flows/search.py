@@ -31,8 +31,10 @@ from flows.trial_process import (
     TrialStopped,
     experiment_names,
     figures_of,
+    folders,
     remove_folder,
     session_of,
+    tidy,
 )
 from stages.shared.errors import MachineError, ParamsError, TemperError
 from stages.shared.params import PARAMS_FILE, Params, check_raw, read_raw
@@ -179,7 +181,7 @@ def _search(params: Params) -> State[object]:
     assert wanted is not None
     study = Study(params)
     study.run_id = run = open_study(wanted.name, study.run_id, params)
-    status = "KILLED"
+    status, before = "KILLED", folders()
     try:
         searcher = Searcher(params, study, run)
         _run_all(searcher.work, searcher.stop, wanted.at_once)
@@ -189,6 +191,7 @@ def _search(params: Params) -> State[object]:
         status = "FAILED"
         raise
     finally:
+        tidy(before)
         best = study.best()
         figures = {"trials": float(len(study.finished()))}
         tags = {}

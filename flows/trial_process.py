@@ -95,6 +95,28 @@ def remove_folder(folder: str | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def folders() -> set[Path]:
+    """The folders of experiments that there are."""
+    return set((clone_root() / FOLDERS).glob("tmp*"))
+
+
+def _others_run() -> bool:
+    """Whether another `dvc exp` runs in this clone."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if "exp" in words and "dvc" in " ".join(words[:3]) and Path(process.cwd()) == clone_root():
+                return True
+    return False
+
+
+def tidy(before: set[Path]) -> None:
+    """Remove the folders that came since, once no trial runs: one that was killed at its very beginning leaves one."""
+    if not _others_run():
+        for folder in folders() - before:
+            remove_folder(str(folder))
+
+
 def session_of(study_run: str, name: str) -> str:
     """The pipeline run that a trial is, however often it is begun: no other search has the same."""
     return f"{study_run}.{name}"
