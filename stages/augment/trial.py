@@ -15,12 +15,11 @@ import numpy as np
 
 from stages.shared.base_model import base_of
 from stages.shared.bootstrap import interval, resampled_scores
-from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics
 from stages.shared.params import Params
-from stages.shared.probe import Embedder, fit_probe, is_probed
+from stages.shared.probe import Embedder, fit_probe, require_probe
 from stages.shared.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,18 +55,8 @@ class Verdict:
 
 def check_trial(task: Task, params: Params) -> None:
     """Raise ParamsError where a trial is asked for and there can be none."""
-    if not params.augment.trial:
-        return
-    if not is_probed(task):
-        raise ParamsError(
-            f"augment.trial: true: it is for tasks of one label on a text, and '{params.task.name}' is another. "
-            f"Set it to false."
-        )
-    if params.pretrain.base is None:
-        raise ParamsError(
-            "augment.trial: true: it reads the texts through the base model, and there is none before pretrain makes "
-            "it. Set it to false, or name a base in pretrain.base."
-        )
+    if params.augment.trial:
+        require_probe("augment.trial", "false", task, params)
 
 
 def _scores(

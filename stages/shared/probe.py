@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
+from stages.shared.params import Params
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -27,6 +29,24 @@ Vectors = npt.NDArray[np.float32]
 def is_probed(task: Task) -> bool:
     """Whether the task is one label on what the model reads at once, so that a linear probe can learn it."""
     return task.settings()["answers"] == "label" and task.medium == "text"
+
+
+def require_probe(key: str, off: str, task: Task, params: Params) -> None:
+    """Raise ParamsError where no probe can be fitted: the task is not one label on a text, or there is no base yet.
+
+    Args:
+        key: of params.yaml that asks for it.
+        off: the value that turns it off.
+    """
+    if not is_probed(task):
+        raise ParamsError(
+            f"{key}: it is for tasks of one label on a text, and '{params.task.name}' is another. Set it to {off}."
+        )
+    if params.pretrain.base is None:
+        raise ParamsError(
+            f"{key}: it reads the texts through the base model, and there is none before pretrain makes it. Set it to "
+            f"{off}, or name a base in pretrain.base."
+        )
 
 
 class Embedder:

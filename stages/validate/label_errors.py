@@ -15,9 +15,9 @@ import pandas as pd
 
 from stages.shared.base_model import base_of
 from stages.shared.csv_files import write_csv
-from stages.shared.errors import MachineError, ParamsError
+from stages.shared.errors import MachineError
 from stages.shared.params import SPLITS, LabelErrors, Params
-from stages.shared.probe import Embedder, fit_probe, is_probed
+from stages.shared.probe import Embedder, fit_probe, require_probe
 from stages.tasks import Task
 from stages.validate.check import Check, at_most
 from stages.validate.faults import Mask
@@ -36,16 +36,7 @@ def check_label_errors(task: Task, params: Params) -> None:
     """
     if params.validate_.label_errors is None:
         return
-    if not is_probed(task):
-        raise ParamsError(
-            f"validate.label_errors: it is for tasks of one label on a text, and '{params.task.name}' is another. "
-            f"Set it to null; conflicts between equal texts are found in any task."
-        )
-    if params.pretrain.base is None:
-        raise ParamsError(
-            "validate.label_errors: it looks at the texts through the base model, and there is none before pretrain "
-            "makes it. Set it to null, or name a base in pretrain.base."
-        )
+    require_probe("validate.label_errors", "null", task, params)
     if importlib.util.find_spec("cleanlab") is None:
         raise MachineError(
             "validate.label_errors: needs the Python package cleanlab. Install it with "

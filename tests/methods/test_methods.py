@@ -66,14 +66,13 @@ def test_the_head_is_the_logistic_regression_on_the_embeddings(begin: Begin) -> 
 
 def test_the_penalty_that_is_kept_is_the_best_on_validation(begin: Begin) -> None:
     alone = []
-    for penalty in (10.0, 0.001):
+    for penalty in (10.0, 0.1):  # with hardly any L-BFGS ends at its last iteration, not at the minimum
         start, data, plan, params = begin({"name": "head", "penalties": [penalty]})
         loss, metrics, _ = data.measured(head.prepare(start, data, plan, params).model, None, 8)
         alone.append((metrics["macro_f1"], -loss))
-    start, data, plan, params = begin({"name": "head", "penalties": [0.001, 10.0]})
+    start, data, plan, params = begin({"name": "head", "penalties": [0.1, 10.0]})
     loss, metrics, _ = data.measured(head.prepare(start, data, plan, params).model, None, 8)
-    # the weaker penalty takes L-BFGS to its last iteration, so that two ways there end a little apart
-    assert (metrics["macro_f1"], -loss) == pytest.approx(max(alone), abs=1.0e-2)
+    assert (metrics["macro_f1"], -loss) == pytest.approx(max(alone), abs=1.0e-3)
 
 
 def trained(trainable: Trainable, data: Data, plan: Plan) -> History:
