@@ -1,13 +1,15 @@
 """The ladder on your own data at several sizes: what simpler models make of the same test split, and what each costs.
 
-    python -m benchmarks.ladder params.yaml --examples 100 1000 all --set train.epochs=3
+    python -m benchmarks.ladder params.yaml --examples 100 1000 all --updates 200 --set train.epochs=3
 
 The rows are ingested and validated once. Of a size so many training rows are drawn by the seed, labels in proportion
-(and as many validation rows at most); nothing is augmented. Then train and evaluate run, with evaluate.ladder.
+(and as many validation rows at most); nothing is augmented. Then train and evaluate run, with evaluate.ladder. With
+--updates few rows are passed over more often, until the weights were updated so often.
 """
 
 import argparse
 import json
+import math
 import random
 import tempfile
 from collections import defaultdict
@@ -37,15 +39,26 @@ def drawn_rows(rows: Sequence[Example], task: Task, count: int, seed: int) -> li
     return [*first, *random.Random(seed).sample(waiting, max(0, count - len(first)))]
 
 
-def run(size: str, prepared: Path, params: Params, folder: Path) -> dict[str, dict[str, float]]:
-    """The figures of each rung with so many training rows."""
-    task, rows = task_of(params.task), folder / "rows"
-    rows.mkdir(parents=True)
+def write_drawn(size: str, validated: Path, out: Path, params: Params) -> int:
+    """Write the splits with so many training rows; give how many there are."""
+    task, counts = task_of(params.task), {}
+    out.mkdir(parents=True)
     for split in SPLITS:
-        kept = list(read_split(prepared / "validate", split))
+        kept = list(read_split(validated, split))
         if split != "test" and size != "all":
             kept = drawn_rows(kept, task, int(size), params.seed)
-        write_split(rows, split, kept, features(task.columns))
+        write_split(out, split, kept, features(task.columns))
+        counts[split] = len(kept)
+    return counts["train"]
+
+
+def run(size: str, prepared: Path, updates: int, params: Params, folder: Path) -> dict[str, dict[str, float]]:
+    """The figures of each rung with so many training rows."""
+    rows = folder / "rows"
+    count = write_drawn(size, prepared / "validate", rows, params)
+    per_epoch = math.ceil(count / (params.train.batch_size * params.train.accumulation))
+    epochs = max(params.train.epochs, math.ceil(updates / per_epoch))
+    params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": epochs})})
     perform("train", [rows, prepared / "pretrain", folder / "train"], params)
     outcome = perform("evaluate", [rows, folder / "train", folder / "evaluate"], params)
     found = {name.removeprefix("ladder: "): figures for name, figures in outcome.children.items()}
@@ -75,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("params", type=Path)
     parser.add_argument("--examples", nargs="+", default=["100", "1000", "all"])
+    parser.add_argument("--updates", type=int, default=0, help="at least so many updates of the weights")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="such as train.epochs=5")
     options = parser.parse_args()
     given = {key: YAML(typ="safe").load(value) for key, value in (pair.split("=", 1) for pair in options.set)}
@@ -84,7 +98,7 @@ def main() -> None:
         perform("ingest", [Path(params.ingest.source.path), folder / "ingest"], params)
         perform("validate", [folder / "ingest", folder / "validate"], params)
         perform("pretrain", [folder / "validate", folder / "pretrain"], params)
-        found = {size: run(size, folder, params, folder / size) for size in options.examples}
+        found = {size: run(size, folder, options.updates, params, folder / size) for size in options.examples}
     print(f"\n{report(found, task_of(params.task).primary)}")
 
 
