@@ -1,18 +1,21 @@
 """The base model: where it lies, that it is the right one, and its tokenizer."""
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.params import Base, Params
 from stages.shared.publish import sha256_of, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WEIGHTS = "model.safetensors"
 POINTER = "base.json"
@@ -155,8 +158,12 @@ def tokenizer_of(folder: Path, marks: Sequence[str] = ()) -> PreTrainedTokenizer
     Raises:
         MachineError: there is none.
     """
+    from transformers import AutoTokenizer  # seconds, which not every stage needs
+
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), use_fast=True, local_files_only=True)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder), use_fast=True, local_files_only=True
+        )
     except Exception as error:  # transformers raises several kinds for a folder without a tokenizer
         raise MachineError(f"{folder}: holds no tokenizer that can be read: {error}") from None
     if not tokenizer.is_fast:

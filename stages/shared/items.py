@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerBase
 
 from serving.errors import BundleDamaged
 from serving.reading import Reader, Window
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
+
+if TYPE_CHECKING:  # batches are made where there is torch already; what else is here needs none
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100  # what the expected arrays are padded with, and the losses leave out
 
@@ -96,6 +98,8 @@ def items_of(task: Shows, reader: Reader, examples: Sequence[Example]) -> list[I
 
 def _stacked(values: Sequence[Any]) -> torch.Tensor:
     """Numbers, or arrays padded on their first axis, as one tensor."""
+    import torch
+
     arrays = [np.asarray(value) for value in values]
     longest = max((array.shape[0] for array in arrays if array.ndim), default=0)
     padded = [
@@ -114,6 +118,8 @@ def collate(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
         "input_ids", "attention_mask", "token_type_ids": int64 (rows, tokens), the rows of an item one after the other;
         "expected": of each item.
     """
+    import torch
+
     rows = [row for item in items for row in item.rows]
     shape = (len(rows), max(len(row.ids) for row in rows))
     ids = np.full(shape, padding, dtype=np.int64)

@@ -1,20 +1,24 @@
 """One row of figures per example: what the expectations look at instead of the texts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
-from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from serving.text import matching_key
 from stages.shared.examples import Example, features, pieces_of
 from stages.shared.params import SPLITS
 from stages.tasks import Task, texts_of
 from stages.validate.near_duplicates import BETWEEN_TEXTS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 _COLUMNS = {
     "split": "str",
