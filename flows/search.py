@@ -111,7 +111,7 @@ class Searcher:
                 self._close(name, "KILLED")
                 return  # it stays open, and is the first of the next start
         self.study.tell(trial, value, state)
-        self._close(name, STATUS[state])
+        self._close(name, STATUS[state], self.study.reached(trial))
         self._say(trial.number, values, value, why)
 
     def _run(self, trial: optuna.Trial, process: Trial) -> tuple[float | None, TrialState, str]:
@@ -143,10 +143,11 @@ class Searcher:
 
         return look
 
-    def _close(self, name: str, status: str) -> None:
+    def _close(self, name: str, status: str, reached: float | None = None) -> None:
         from stages.shared.tracking.study import close_trial
 
-        close_trial(session_of(self.run, name), status)
+        figures = {} if reached is None else {f"trial.{self.metric}": reached}
+        close_trial(session_of(self.run, name), status, figures)
 
     def _say(self, number: int, values: dict[str, object], value: float | None, why: str) -> None:
         done, wanted = len(self.study.finished()), self.study.search.trials

@@ -110,6 +110,14 @@ class Study:
         with self._lock:
             self._study.tell(trial, value, state=state, skip_if_finished=True)
 
+    def reached(self, trial: optuna.Trial) -> float | None:
+        """The best figure of a trial, also of one that ended early; None where it came to no validation."""
+        told = self._study.get_trials(deepcopy=False)[trial.number]
+        seen: list[float] = [*told.intermediate_values.values()]
+        if told.value is not None:
+            seen.append(told.value)
+        return max(seen, default=None)
+
     def finished(self) -> list[FrozenTrial]:
         """The trials that are over, however they ended."""
         return self._study.get_trials(deepcopy=False, states=FINISHED)

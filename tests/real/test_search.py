@@ -66,6 +66,7 @@ def test_a_killed_search_goes_on_and_runs_no_trial_twice(searching: Project, pre
     trials = [run for run in searching.runs() if run.data.tags.get("mlflow.parentRunId") == top.info.run_id]
     assert {run.info.status for run in [top, *trials]} == {"FINISHED"}
     assert Counter(run.info.run_name for run in trials) == Counter(found)
+    assert all("trial.validation.macro_f1" in run.data.metrics for run in trials if "best" not in run.info.run_name)
     rates = {run.data.params["train.learning_rate"] for run in trials}
     assert len(rates) == 2
     assert top.data.metrics["best"] == max(run.data.metrics["train.validation.macro_f1"] for run in trials)

@@ -32,11 +32,12 @@ def close_study(run_id: str, status: str, figures: Metrics, tags: dict[str, str]
         client.set_terminated(run_id, status)
 
 
-def close_trial(session: str, status: str) -> None:
-    """End the parent run of a trial, and what of it still runs."""
+def close_trial(session: str, status: str, figures: Metrics) -> None:
+    """End the parent run of a trial, with what it has reached, and what of it still runs."""
     with open_store() as (client, experiment):
         parent = find_parent(client, experiment, session)
         if parent is not None:
+            log_metrics(client, parent.info.run_id, figures)
             for run in [*_children(client, experiment, parent.info.run_id), parent]:
                 if run.info.status == "RUNNING" or run is parent:
                     client.set_terminated(run.info.run_id, status)
