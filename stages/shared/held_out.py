@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
+from accelerate import PartialState
 
 from stages.shared.answering import decode, read_settings, run_of
 from stages.shared.answers import Answers, by_example, read_answers
@@ -30,7 +30,7 @@ def answer_all(
     """What the model in `folder` says of each test example; and the examples as the classical method counts them."""
     test = splits["test"]
     tokenizer = task.open_tokenizer(folder)
-    model = load_model(task, folder, params.task, len(tokenizer)).to(Accelerator().device)
+    model = load_model(task, folder, params.task, len(tokenizer)).to(PartialState().device)
     settings = read_settings(folder)
     reader = task.open_reader(tokenizer, settings)
     way = Batching(params.evaluate.batch_size, tokenizer.pad_token_id or 0, "answer")

@@ -57,14 +57,14 @@ class Embedder:
     """
 
     def __init__(self, task: Task, base: Path) -> None:
-        from accelerate import Accelerator
+        from accelerate import PartialState
 
         from stages.shared.headed import sentence_encoder
 
         tokenizer: Any = task.open_tokenizer(base)
         self._task, self._padding = task, tokenizer.pad_token_id or 0
         self._reader = task.open_reader(tokenizer, task.settings())
-        self._model = sentence_encoder(base, len(tokenizer)).to(Accelerator().device)
+        self._model = sentence_encoder(base, len(tokenizer)).to(PartialState().device)
 
     def of(self, examples: Sequence[Example], what: str) -> Vectors:
         """Vectors of the examples, (examples, hidden): the mean of the tokens; `what` is the name of the work."""
