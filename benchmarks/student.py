@@ -9,6 +9,7 @@ package: the student has then passed its gate and that of int8, and the bundle w
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -17,9 +18,10 @@ from benchmarks.methods import ALIKE, LOOSE, params_with
 from flows.perform import perform
 from stages.shared.markdown import table
 from stages.shared.outcome import Outcome
-from stages.shared.params import Params
+from stages.shared.params import Params, load_params
 from stages.tasks import task_of
 
+SAME: dict[str, Any] = {"distill.student.threads": 1, "distill.student.precision": "bfloat16"}  # one process has one
 READS = {  # of each stage after ingest: the folders that it is given
     "validate": ["ingest"],
     "augment": ["validate"],
@@ -72,8 +74,10 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="such as train.epochs=5")
     options = parser.parse_args()
     given = {key: YAML(typ="safe").load(value) for key, value in (pair.split("=", 1) for pair in options.set)}
+    if load_params(options.params).distill.student is None:
+        parser.error(f"{options.params}: distill.student is null. Take that section from recipes/distill.yaml.")
     with tempfile.TemporaryDirectory() as scratch:
-        params = params_with(options.params, LOOSE | ALIKE | given, Path(scratch))
+        params = params_with(options.params, LOOSE | ALIKE | SAME | given, Path(scratch))
         found = run(params, options.text or Path(params.distill.text), Path(scratch))
     print(f"\n{report(found, task_of(params.task).primary)}")
 

@@ -1,8 +1,8 @@
 """Labels that are probably wrong: those that a probe which has not seen the row finds unlikely, by confident learning.
 
-The probe is logistic regression on the embeddings of the base model, fitted on the other folds of all kept rows. A row
-is suspected when both of two ways to count find it: the likely errors of its class, and of its pair of classes.
-Source: Northcutt et al. 2021, Confident learning, arXiv:1911.00068 (prune by class, and by noise rate), by cleanlab
+The probe is logistic regression on the embeddings of the base model, fitted on the other folds of all kept rows. Of each
+class as many rows are suspected as are likely to be wrong in it, the least likely ones.
+Source: Northcutt et al. 2021, Confident learning, arXiv:1911.00068 (prune by class), by cleanlab
 """
 
 import importlib.util
@@ -82,7 +82,7 @@ def add_label_errors(rows: pd.DataFrame, kept: Mask, ingested: Path, task: Task,
     vectors = Embedder(task, base.folder).of(examples, "embed")
     said = probabilities_of(vectors, labels, min(wanted.folds, int(counts.min())), params.seed)
     best = said.argmax(axis=1)
-    suspected = find_label_issues(labels, said, filter_by="both", n_jobs=1) & (best != labels)
+    suspected = find_label_issues(labels, said, filter_by="prune_by_class", n_jobs=1) & (best != labels)
     at = places[suspected]
     rows.loc[at, "suggested"] = names[best[suspected]]
     rows.loc[at, "suggested_probability"] = said[suspected, best[suspected]]
