@@ -1,7 +1,7 @@
 """Labels that are probably wrong: those that a probe which has not seen the row finds unlikely, by confident learning.
 
-The probe is logistic regression on the embeddings of the base model, fitted on the other folds of all kept rows. Of each
-class as many rows are suspected as are likely to be wrong in it, the least likely ones.
+The probe is logistic regression on the embeddings of the base model, fitted on the other folds of all kept rows. Of
+each class as many rows are suspected as are likely to be wrong in it, the least likely ones.
 Source: Northcutt et al. 2021, Confident learning, arXiv:1911.00068 (prune by class), by cleanlab
 """
 
