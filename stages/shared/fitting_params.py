@@ -34,6 +34,7 @@ class Fitting(Section):
         dropout: fraction that each dropout layer drops while training; None is what the model's configuration says.
         gradient_noise: variance of the noise on the gradients of the first update.
         gradient_checkpointing: whether layers are computed again for their gradients, for less memory.
+        precision: that is computed in; auto is the faster one here of float32 and bfloat16, which is measured.
     """
 
     epochs: int = Field(gt=0)
@@ -52,5 +53,5 @@ class Fitting(Section):
     gradient_checkpointing: bool
     validations_per_epoch: int = Field(gt=0)
     patience: int = Field(gt=0)
-    precision: Literal["float32", "bfloat16", "float16"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
     threads: int = Field(gt=0)

@@ -158,6 +158,7 @@ def _outcome(members: Sequence[Member], joined: Joined, data: Data, seconds: flo
     share = f"{metrics['trained_share']:.2%} of the weights" if metrics["trained_share"] < 1 else "every weight"
     several = f"; members {', '.join(map(str, joined.used))} of {len(members)}" if len(members) > 1 else ""
     histories = [member.history for member in members]
+    share = f"{share} in {histories[0].precision}"
     best = f"validation {primary} {metrics[f'validation.{primary}']:.4f}"
     spent = sum(history.seconds for history in histories)
     return Outcome(

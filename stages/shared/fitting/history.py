@@ -11,6 +11,7 @@ from stages.shared.csv_files import write_csv
 from stages.shared.outcome import Metrics
 
 Row = dict[str, float]
+BITS = {"float32": 32, "bfloat16": 16, "float16": 16}  # of a number, by precision
 
 
 @dataclass
@@ -28,6 +29,7 @@ class History:
         examples: trained on so far, each as often as it was seen.
         seconds: spent on updates alone.
         rates: of a range test: learning_rate, loss (nats per example, smoothed).
+        precision: what was computed in.
     """
 
     updates: list[Row] = field(default_factory=list)
@@ -40,6 +42,7 @@ class History:
     examples: int = 0
     seconds: float = 0.0
     rates: list[Row] = field(default_factory=list)
+    precision: str = "float32"
 
     @property
     def steps(self) -> int:
@@ -75,6 +78,7 @@ class History:
             "best_step": step,
             "steps": self.steps,
             "epochs": len(self.padded_shares),
+            "precision_bits": BITS[self.precision],
             "padded_share": sum(self.padded_shares) / max(1, len(self.padded_shares)),
         }
 

@@ -18,11 +18,12 @@ from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import ParamsError, TrainingFailed
 from stages.shared.fitting.average import Average
 from stages.shared.fitting.data import Data
-from stages.shared.fitting.dropout import set_dropout
+from stages.shared.fitting.dropout import fast_dropout, set_dropout
 from stages.shared.fitting.find_rate import range_test, rate_of
 from stages.shared.fitting.history import History
 from stages.shared.fitting.learner import Learner, add_gradients
 from stages.shared.fitting.optimizer import add_noise, make_optimizer, set_learning_rate
+from stages.shared.fitting.precision import chosen_precision
 from stages.shared.fitting.schedule import learning_rate
 from stages.shared.fitting_params import Fitting
 from stages.shared.predict import to_device
@@ -96,8 +97,9 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks:
         if not any(weight.requires_grad for weight in model.parameters()):
             loop.validate(0)
             return
-        loop.find_rate()
-        _epochs(loop, data, plan, history)
+        with fast_dropout(model, loop.accelerator.device):
+            loop.find_rate()
+            _epochs(loop, data, plan, history)
     finally:
         loop.release()
 
@@ -127,14 +129,16 @@ class _Loop:
         values = plan.values
         if values.dropout is not None:
             set_dropout(model, values.dropout)
-        if values.precision == "float16" and PartialState().device.type == "cpu":
+        device = PartialState().device
+        if values.precision == "float16" and device.type == "cpu":
             raise ParamsError(
                 f"{plan.section}.precision: float16: a CPU computes in it no faster. The nearest precision that works "
                 f"is bfloat16."
             )
         if values.gradient_checkpointing:
             (getattr(model, "body", None) or model).activation_checkpointing_enable()
-        self.accelerator = Accelerator(mixed_precision=PRECISIONS[values.precision])
+        history.precision = chosen_precision(values.precision, device)
+        self.accelerator = Accelerator(mixed_precision=PRECISIONS[history.precision])
         self.model = self.accelerator.prepare(model)
         weights = None if data.weights is None else data.weights.to(self.accelerator.device)
         self.learner = Learner(self.model, data.task, weights)
@@ -195,7 +199,7 @@ class _Loop:
         if self.plan.values.gradient_noise:
             add_noise(self.model, self.plan.values.gradient_noise, step)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.plan.values.max_gradient_norm).item()
-        scaled = self.plan.values.precision == "float16"  # the scaler leaves out an update whose gradient is too large
+        scaled = self.history.precision == "float16"  # the scaler leaves out an update whose gradient is too large
         if math.isfinite(loss) and (math.isfinite(norm) or scaled):
             self.optimizer.step()
             then(step)
@@ -239,5 +243,5 @@ class _Loop:
             raise TrainingFailed(
                 f"{where}: {' and '.join(wrong)} at update {step} of {self.updates}, learning rate {rate:.3g}. "
                 f"Lower {where}.learning_rate (now {values.learning_rate}) or {where}.max_gradient_norm, or raise "
-                f"{where}.warmup; with {where}.precision bfloat16, try float32. {kept}"
+                f"{where}.warmup; in bfloat16 (now {self.history.precision}) set {where}.precision to float32. {kept}"
             )
