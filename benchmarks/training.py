@@ -1,99 +1,269 @@
-"""Training speed by how batches are made: similar lengths, against random order, padded to the longest or to the limit.
+"""Training speed against transformers' Trainer with its defaults, and against the products of its matrices alone.
 
-The same texts, model and update in one run, interleaved; medians. Prints examples per second and the ratio to the last.
+The same weights to begin with, texts, batch size and number of updates, on all cores, in one run; medians. T1, T2: the
+Trainer pads to the longest of a batch and draws its batches in random order. T3: it pads to 128 tokens, as the text
+classification examples do. T4: it groups by length. T5: the share of our time that the model's own matrix products
+take, on real tokens, in the same precision. T7: what the loop adds to forward, backward and step, and what recording
+in MLflow adds.
 
-    python -m benchmarks.training [--texts 256] [--rounds 3]
+    python -m benchmarks.training [--batches 50] [--rounds 3]
 """
 
+from __future__ import annotations
+
 import argparse
-import csv
-import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from mlflow import MlflowClient
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers.utils import logging as transformers_logging
 
 import flows  # noqa: F401  telemetry off
+from benchmarks.comparing import Comparison, interleaved, publish
+from benchmarks.lengths import AG_NEWS, SST, texts_of_lengths
 from stages.shared.base_model import find_base, tokenizer_of
-from stages.shared.batches import shuffled_batches
-from stages.shared.fitting import Learner, add_gradients
+from stages.shared.fitting import Data, History, Learner, Plan, fit
+from stages.shared.fitting.dropout import fast_dropout
+from stages.shared.fitting.loop import groups_of_epoch
 from stages.shared.fitting.optimizer import make_optimizer, set_learning_rate
-from stages.shared.items import collate, items_of, reader_of
+from stages.shared.fitting.precision import chosen_precision
 from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
-from stages.tasks import Batch, task_of
+from stages.shared.progress import reporting_to
+from stages.shared.tracking.runs import LiveMetrics
+from stages.tasks import task_of
 
 ROOT = Path(__file__).parents[1]
-Batches = Callable[[int], list[list[int]]]
+CPU = torch.device("cpu")
+RATE = 5e-5
 
 
-def read_examples(count: int) -> list[dict[str, str]]:
-    """The first good rows of the bundled sample."""
-    with (ROOT / "data/sample/reviews.csv").open(encoding="utf-8", newline="") as file:
-        rows = [{"text": row["text"], "label": row["label"]} for row in csv.DictReader(file)]
-    return [row for row in rows if row["text"].strip() and row["label"] in ("positive", "neutral", "negative")][:count]
+def same_values(params: Params) -> Params:
+    """The parameters of the main job with one epoch, unless more is asked for, and the cores of this machine."""
+    values = {"epochs": 1, "batch_size": 32, "learning_rate": RATE, "patience": 100}
+    return params.model_copy(update={"train": params.train.model_copy(update=values)})
 
 
-def random_batches(count: int, size: int) -> Batches:
-    """Batches in random order, whatever the lengths."""
+class Job:
+    """One data set in memory, and the ways to train on it."""
 
-    def make(seed: int) -> list[list[int]]:
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
-        return [order[start : start + size] for start in range(0, count, size)]
+    def __init__(self, params: Params, quantiles: tuple[int, ...], batches: int) -> None:
+        self.params, self.base = params, find_base(params.pretrain).folder
+        self.tokenizer, self.task = tokenizer_of(self.base), task_of(params.task)
+        count = batches * params.train.batch_size
+        texts = texts_of_lengths(self.tokenizer.backend_tokenizer, quantiles, count, seed=1)
+        labels = params.task.labels  # type: ignore[attr-defined]
+        rows = [
+            {"id": str(n), "source": "", "parent": "", "made_by": "", "text": text, "label": labels[n % len(labels)]}
+            for n, text in enumerate(texts)
+        ]
+        settings = self.task.settings()
+        reader = self.task.open_reader(self.tokenizer, settings)
+        few = rows[:8]
+        self.data = Data(
+            task=self.task,
+            reader=reader,
+            settings=settings,
+            padding=self.tokenizer.pad_token_id,
+            train=self.task.training_items(reader, rows),
+            validation=self.task.items(reader, few),
+            train_rows=rows,
+            validation_rows=few,
+            weights=None,
+        )
+        self.examples = [
+            {"input_ids": list(item.rows[0].ids), "labels": int(item.expected)} for item in self.data.train
+        ]
 
-    return make
+    def model(self) -> Any:
+        """The base with a new head."""
+        torch.manual_seed(1)
+        return load_model(self.task, self.base, self.params.task, len(self.tokenizer))
+
+    def ours(self) -> float:
+        """Examples a second of `fit`, batching included; that of the one small validation is not."""
+        AcceleratorState._reset_state(reset_partial_state=True)
+        model, history = self.model(), History()
+        fit(model, self.data, Plan(self.params.train, 1, "train"), history)
+        return history.examples / history.seconds
+
+    def trainer(self, limit: int | None = None, **options: Any) -> float:
+        """Examples a second of the Trainer; `limit` pads to so many tokens and takes the first fifth alone."""
+        AcceleratorState._reset_state(reset_partial_state=True)
+        examples = self.examples[: len(self.examples) // 5] if limit else self.examples
+        padding: dict[str, Any] = {"padding": "max_length", "max_length": limit} if limit else {}
+        with tempfile.TemporaryDirectory() as scratch:
+            arguments = TrainingArguments(
+                output_dir=scratch,
+                num_train_epochs=1,
+                per_device_train_batch_size=self.params.train.batch_size,
+                learning_rate=RATE,
+                report_to="none",
+                save_strategy="no",
+                disable_tqdm=True,
+                use_cpu=True,
+                **options,
+            )
+            torch.manual_seed(1)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                self.base,
+                num_labels=len(self.params.task.labels),  # type: ignore[attr-defined]
+            )
+            collator = DataCollatorWithPadding(self.tokenizer, **padding)
+            trainer = Trainer(model=model, args=arguments, train_dataset=examples, data_collator=collator)
+            started = time.perf_counter()
+            trainer.train()
+            return len(examples) / (time.perf_counter() - started)
+
+    def bare(self) -> float:
+        """Examples a second of forward, backward, clipping and step alone, on batches that are made beforehand."""
+        model, values = self.model(), self.params.train
+        groups = groups_of_epoch(self.data.lengths, Plan(values, 1, "train"), epoch=0)
+        batches = [self.data.batch(group[0], (1, 0, 0)) for group in groups]
+        optimizer, learner = make_optimizer(model, values), Learner(model, self.task, None)
+        set_learning_rate(optimizer, RATE)
+        half = chosen_precision(values.precision, CPU) == "bfloat16"
+        model.train()
+        with fast_dropout(model, CPU):
+            started = time.perf_counter()
+            for batch in batches:
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                    loss = learner.loss(batch) / learner.weight_of(batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(model.parameters(), values.max_gradient_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            return len(self.data.train) / (time.perf_counter() - started)
+
+    def recorded(self) -> float:
+        """Examples a second of `fit` while its figures go to MLflow, as in a stage."""
+        with tempfile.TemporaryDirectory() as scratch:
+            client = MlflowClient(f"sqlite:///{scratch}/mlflow.db")
+            run = client.create_run(client.create_experiment("speed"))
+            live = LiveMetrics(client, run.info.run_id)
+            with reporting_to(live):
+                speed = self.ours()
+            started = time.perf_counter()
+            live.flush()
+            rest = time.perf_counter() - started
+            count = len(self.data.train)
+            return count / (count / speed + rest)
+
+    def products(self) -> float:
+        """Examples a second if nothing but the matrix products of the encoder were computed, without padding."""
+        config = self.model().config
+        kind = torch.bfloat16 if chosen_precision(self.params.train.precision, CPU) == "bfloat16" else torch.float32
+        groups = groups_of_epoch(self.data.lengths, Plan(self.params.train, 1, "train"), epoch=0)
+        works = [products_of([self.data.lengths[i] for i in group[0]], config, kind) for group in groups]
+        started = time.perf_counter()
+        for work in works:
+            work()
+        return len(self.data.train) / (time.perf_counter() - started)
 
 
-def widen(batch: Batch, width: int) -> Batch:
-    """The batch padded to `width` tokens."""
-    missing = width - batch["input_ids"].shape[1]
-    return {
-        name: torch.nn.functional.pad(tensor, (0, missing)) if tensor.dim() == 2 else tensor
-        for name, tensor in batch.items()
-    }
+def products_of(lengths: Sequence[int], config: Any, kind: torch.dtype) -> Callable[[], None]:
+    """The matrix products of a batch, forward and backward: (tokens, in) x (in, out) of each linear map, and attention.
+
+    Attention is counted with as many tokens in each text as the batch has in the mean.
+    """
+    tokens, width, inner = sum(lengths), config.hidden_size, config.intermediate_size
+    shapes = [(width, width)] * 4 + [(width, inner), (inner, width)]
+    maps = [(torch.ones(tokens, i, dtype=kind), torch.ones(o, i, dtype=kind), o) for i, o in shapes]
+    heads = config.num_attention_heads
+    one = torch.ones(len(lengths) * heads, round(tokens / len(lengths)), width // heads, dtype=kind)
+    scores = one @ one.transpose(1, 2)
+    made = {o: torch.ones(tokens, o, dtype=kind) for _, _, o in maps}
+
+    def work() -> None:
+        for _ in range(config.num_hidden_layers):
+            for given, weight, o in maps:
+                torch.mm(given, weight.T)
+                torch.mm(made[o], weight)
+                torch.mm(made[o].T, given)
+            for _ in range(2):  # scores and values, each with two products for its gradients
+                torch.bmm(one, one.transpose(1, 2))
+                torch.bmm(scores, one)
+                torch.bmm(scores.transpose(1, 2), one)
+
+    return work
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What is said of a comparison that is missed."""
+
+    products: str = (
+        "the rest is what lies between the products: casts, dropout, norms, GELU, softmax, AdamW; see the profile"
+    )
+
+
+def compare(job: Job, news: Job, rounds: int) -> list[Comparison]:
+    """All comparisons of training."""
+    speeds = interleaved(
+        {
+            "ours": job.ours,
+            "trainer": job.trainer,
+            "padded": lambda: job.trainer(limit=128),
+            "grouped": lambda: job.trainer(train_sampling_strategy="group_by_length"),
+            "bare": job.bare,
+            "recorded": job.recorded,
+            "products": job.products,
+            "news, ours": news.ours,
+            "news, trainer": news.trainer,
+        },
+        rounds,
+    )
+    unit, ours = "examples/s", speeds["ours"]
+
+    def faster(bar: str, what: str, peer: str, against: str, wanted: float, by: str = "ours") -> Comparison:
+        figures = speeds[by], speeds[against]
+        return Comparison(bar, what, peer, unit, *figures, figures[0] / figures[1], wanted, "more")
+
+    def share(bar: str, what: str, peer: str, less: float, more: float, wanted: float) -> Comparison:
+        return Comparison(bar, what, peer, unit, less, more, more / less - 1, wanted, "less")
+
+    return [
+        faster("T1", "training, SST lengths", "Trainer", "trainer", 2.5),
+        faster("T2", "training, AG News lengths", "Trainer", "news, trainer", 1.8, "news, ours"),
+        faster("T3", "training, SST lengths", "Trainer, padded to 128", "padded", 8),
+        faster("T4", "training, SST lengths", "Trainer, group_by_length", "grouped", 1.4),
+        Comparison(
+            "T5",
+            "share of the time that is matrix products on real tokens",
+            "the products alone",
+            unit,
+            ours,
+            speeds["products"],
+            ours / speeds["products"],
+            0.55,
+            "more",
+            Bars.products,
+        ),
+        share("T7a", "what the loop adds", "forward, backward and step", ours, speeds["bare"], 0.03),
+        share("T7b", "what recording in MLflow adds", "the same without", speeds["recorded"], ours, 0.01),
+    ]
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--texts", type=int, default=256)
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=50, help="updates of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    params: Params = load_params(ROOT / "params.yaml")
+    transformers_logging.set_verbosity_error()
+    params = same_values(load_params(ROOT / "params.yaml"))
     torch.set_num_threads(params.train.threads)
-    base = find_base(params.pretrain).folder
-    tokenizer, task = tokenizer_of(base), task_of(params.task)
-    model = load_model(task, base, params.task, len(tokenizer))
-    items = items_of(task, reader_of(tokenizer, task.settings()), read_examples(asked.texts))
-    size, limit = params.train.batch_size, params.task.max_tokens
-    lengths = [item.tokens for item in items]
-    ways: dict[str, tuple[Batches, int | None]] = {
-        "similar lengths": (lambda seed: shuffled_batches(lengths, size, seed, 0), None),
-        "random order, padded to the longest": (random_batches(len(items), size), None),
-        f"random order, padded to {limit}": (random_batches(len(items), size), limit),
-    }
-    accelerator = Accelerator(cpu=True)
-    optimizer, learner = make_optimizer(model, params.train), Learner(model, task, None)
-    set_learning_rate(optimizer, 5e-5)
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(asked.rounds):
-        for name, (batches, width) in ways.items():
-            started = time.perf_counter()
-            for batch in batches(turn):
-                tensors = collate([items[i] for i in batch], tokenizer.pad_token_id)
-                tensors = widen(tensors, width) if width else tensors
-                model.train()
-                add_gradients(learner, [tensors], accelerator.backward)
-                accelerator.clip_grad_norm_(model.parameters(), params.train.max_gradient_norm)
-                optimizer.step()
-                optimizer.zero_grad()
-            speeds[name].append(len(items) / (time.perf_counter() - started))
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    slowest = medians[f"random order, padded to {limit}"]
-    for name, speed in medians.items():
-        print(f"{name:<40}{speed:8.1f} examples/s{speed / slowest:8.2f} x")
+    job, news = Job(params, SST, asked.batches), Job(params, AG_NEWS, asked.batches // 2)
+    comparisons = compare(job, news, asked.rounds)
+    precision = chosen_precision(params.train.precision, CPU)
+    publish("training", comparisons, threads=params.train.threads, precision=precision, updates=asked.batches)
 
 
 if __name__ == "__main__":

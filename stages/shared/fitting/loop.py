@@ -25,6 +25,7 @@ from stages.shared.fitting.learner import Learner, add_gradients
 from stages.shared.fitting.optimizer import add_noise, make_optimizer, set_learning_rate
 from stages.shared.fitting.precision import chosen_precision
 from stages.shared.fitting.schedule import learning_rate
+from stages.shared.fitting.vocabulary import Words, words_in_use
 from stages.shared.fitting_params import Fitting
 from stages.shared.predict import to_device
 from stages.shared.progress import Progress, report
@@ -97,7 +98,7 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks:
         if not any(weight.requires_grad for weight in model.parameters()):
             loop.validate(0)
             return
-        with fast_dropout(model, loop.accelerator.device):
+        with fast_dropout(model, loop.accelerator.device), words_in_use(loop.model, data, plan.values) as loop.words:
             loop.find_rate()
             _epochs(loop, data, plan, history)
     finally:
@@ -145,6 +146,7 @@ class _Loop:
         hooks.regularize(self.learner)
         self.data, self.plan, self.history, self.hooks = data, plan, history, hooks
         self.updates = updates_of(data, plan)
+        self.words: Words | None = None
         self.highest = 0.0 if values.learning_rate == "find" else values.learning_rate
 
     @cached_property
@@ -202,6 +204,8 @@ class _Loop:
         scaled = self.history.precision == "float16"  # the scaler leaves out an update whose gradient is too large
         if math.isfinite(loss) and (math.isfinite(norm) or scaled):
             self.optimizer.step()
+            if self.words is not None:
+                self.words.shrink(self.optimizer)
             then(step)
         self.optimizer.zero_grad()
         return loss, 0.0 if scaled else norm
