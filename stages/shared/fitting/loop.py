@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from stages.shared.batches import padded_share, shuffled_batches
 from stages.shared.errors import ParamsError, TrainingFailed
 from stages.shared.fitting.average import Average
+from stages.shared.fitting.compiled import compiled
 from stages.shared.fitting.data import Data
 from stages.shared.fitting.dropout import fast_dropout, set_dropout
 from stages.shared.fitting.find_rate import range_test, rate_of
@@ -98,7 +99,12 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks:
         if not any(weight.requires_grad for weight in model.parameters()):
             loop.validate(0)
             return
-        with fast_dropout(model, loop.accelerator.device), words_in_use(loop.model, data, plan.values) as loop.words:
+        device = loop.accelerator.device
+        with (
+            fast_dropout(model, device),
+            words_in_use(loop.model, data, plan.values) as loop.words,
+            compiled(loop.model, device, loop.updates),
+        ):
             loop.find_rate()
             _epochs(loop, data, plan, history)
     finally:
