@@ -22,7 +22,13 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState
 from mlflow import MlflowClient
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
 from transformers.utils import logging as transformers_logging
 
 import flows  # noqa: F401  telemetry off
@@ -118,6 +124,7 @@ class Job:
             )
             collator = DataCollatorWithPadding(self.tokenizer, **padding)
             trainer = Trainer(model=model, args=arguments, train_dataset=examples, data_collator=collator)
+            trainer.remove_callback(PrinterCallback)
             started = time.perf_counter()
             trainer.train()
             return len(examples) / (time.perf_counter() - started)
