@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,11 @@ def check_inputs(inputs: list[Path]) -> None:
             check_manifest(path)
 
 
+def _processor_seconds() -> float:
+    """Of this process and of those that it has waited for, so far."""
+    return sum(os.times()[:4])
+
+
 def perform(name: str, folders: list[Path], params: Params) -> Outcome:
     """Run a stage on its folders, the last of which is its output.
 
@@ -51,13 +58,15 @@ def perform(name: str, folders: list[Path], params: Params) -> Outcome:
     check_inputs(inputs)
     try:
         with published(out) as staging:
+            started, processor = time.monotonic(), _processor_seconds()
             outcome = function(*inputs, staging, params)
+            work = {"work.seconds": time.monotonic() - started, "work.processor": _processor_seconds() - processor}
             write_json(staging / METRICS, outcome.metrics)
             (staging / SUMMARY).write_text(outcome.summary + "\n", encoding="utf-8")
     except (Refused, TrainingFailed) as error:
         kept = sorted(path for path in refused_folder(out).iterdir() if path.name != MANIFEST)
         raise type(error)(f"{error}\nKept: {', '.join(map(str, kept)) or 'nothing'}") from None
-    write_timings(name, out, outcome.timings)
+    write_timings(name, out, work | outcome.timings)
     for page, content in outcome.pages.items():
         write_page(name, page, content)
     return outcome

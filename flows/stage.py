@@ -4,15 +4,18 @@ The stage is recorded in MLflow, and as a Prefect flow run when a Prefect API is
 has a run for it already. It leaves a receipt, stops on signals, and stops by itself when its `dvc` is gone.
 """
 
+import contextlib
 import logging
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.perform import perform
+from flows.perform import perform, stage_function
+from flows.recorder import Recorder, RecorderGone
 from flows.stopping import Stopped, stop_on_signals, stop_when_orphaned
 from stages.shared.errors import ParamsError, TemperError
+from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import PARAMS_FILE, Params, load_params
 from stages.shared.pipeline import Stage, read_stages
@@ -30,30 +33,34 @@ def _stages_up_to(name: str) -> list[Stage]:
     return stages[: names.index(name) + 1]
 
 
-def recorded(session: str, name: str, folders: list[Path], params: Params) -> Outcome:
-    """Perform a stage with its record in MLflow: FINISHED, FAILED after an exception, KILLED after a signal."""
-    from stages.shared import tracking  # takes a second or two, which a mistake in params.yaml need not wait for
+def _load_libraries(name: str) -> None:
+    with contextlib.suppress(Exception):  # `perform` meets it again, within the record
+        stage_function(name)
 
+
+def recorded(recorder: Recorder, session: str, name: str, folders: list[Path], params: Params) -> Outcome:
+    """Perform a stage with its record in MLflow: FINISHED, FAILED after an exception, KILLED after a signal."""
     out = folders[-1]
     stages = _stages_up_to(name)
-    run = tracking.open_stage_run(session, stages[-1], params)
+    origin = origin_of(session, stages[-1], params)
     status = "FAILED"
     try:
-        with reporting_to(run.live):
+        recorder.ask("open", origin, meanwhile=lambda: _load_libraries(name))
+        with reporting_to(recorder.live):
             outcome = perform(name, folders, params)
-        run.finish(outcome, out)
-        outcome = tracking.register_bundle(run, out, outcome)
+        finished: Outcome = recorder.ask("finish", outcome, out)
         status = "FINISHED"
-        return outcome
+        return finished
     except TemperError as error:
-        run.fail(str(error), refused_folder(out))
+        with contextlib.suppress(RecorderGone):
+            recorder.ask("fail", str(error), refused_folder(out))
         raise
     except Stopped:
         status = "KILLED"
         raise
     finally:
-        run.end(name, status)
-        tracking.show_on_parent(session, stages)
+        with contextlib.suppress(RecorderGone):
+            recorder.ask("end", session, stages, status)
 
 
 def exit_code_of(action: Callable[[], Outcome]) -> tuple[int, str]:
@@ -70,13 +77,13 @@ def exit_code_of(action: Callable[[], Outcome]) -> tuple[int, str]:
         return 1, traceback.format_exc()
 
 
-def run_stage(name: str, folders: list[Path]) -> tuple[int, str]:
+def run_stage(recorder: Recorder, name: str, folders: list[Path]) -> tuple[int, str]:
     """Run a stage as dvc.yaml asks for it; give its exit code and its last word."""
     session = session_id()
     write_receipt(session, name, {"state": "running"})  # what is left when the stage is killed
 
     def action() -> Outcome:
-        return recorded(session, name, folders, load_params(PARAMS_FILE))
+        return recorded(recorder, session, name, folders, load_params(PARAMS_FILE))
 
     from flows.prefect_record import as_flow_run
 
@@ -99,9 +106,13 @@ def main(words: list[str]) -> int:
         return ParamsError.exit_code
     _speak()
     stop_on_signals()
+    recorder = Recorder()
     stop_when_orphaned()
     name, *folders = words
-    code, message = run_stage(name, [Path(folder) for folder in folders])
+    try:
+        code, message = run_stage(recorder, name, [Path(folder) for folder in folders])
+    finally:
+        recorder.close()
     print(f"{name}: {message}", file=sys.stderr if code else sys.stdout, flush=True)
     return code
 

@@ -4,12 +4,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from stages.shared.session import is_alive, processes_above
 
 SECONDS_BETWEEN_LOOKS = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_held: list[list[int]] = []  # of each `unbroken` block that runs, the signals that came
 
 
 class Stopped(BaseException):
@@ -21,9 +24,24 @@ class Stopped(BaseException):
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    if _held:
+        _held[-1].append(number)
+        return
     for other in STOP_SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # a second one must not break off the tidying up
     raise Stopped(number)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """A short piece of work that a signal must not tear: Stopped is raised at its end."""
+    _held.append([])
+    try:
+        yield
+    finally:
+        came = _held.pop()
+    if came:
+        _stop(came[0], None)
 
 
 def stop_on_signals() -> None:

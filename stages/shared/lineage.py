@@ -7,11 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from ruamel.yaml import YAML
 
+from stages.shared.params import Params
+from stages.shared.pipeline import Stage
 from stages.shared.session import process_key
 
 DVC_LOCK = Path("dvc.lock")
@@ -65,7 +69,7 @@ def locked_hashes() -> dict[str, str]:
     """Path of each dependency and output in dvc.lock: its md5."""
     if not DVC_LOCK.is_file():
         return {}
-    stages = (YAML(typ="safe", pure=True).load(DVC_LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
+    stages = (YAML(typ="base").load(DVC_LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})  # texts alone
     entries = [entry for stage in stages.values() for kind in ("deps", "outs") for entry in stage.get(kind, [])]
     return {entry["path"]: entry["md5"] for entry in entries if "md5" in entry}
 
@@ -83,3 +87,29 @@ def dependency_hashes(paths: Iterable[str]) -> dict[str, str]:
     locked = locked_hashes()
     fresh = {path: _md5_of(Path(path)) for path in paths if Path(path).is_file()}
     return {path: locked[path] for path in paths if path in locked} | fresh
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the run of a stage comes from.
+
+    Attributes:
+        session: of its pipeline run.
+        stage: its name.
+        params: the whole of params.yaml.
+        tags: of code_tags and machine_tags.
+        hashes: of dependency_hashes.
+    """
+
+    session: str
+    stage: str
+    params: dict[str, Any]
+    tags: dict[str, str]
+    hashes: dict[str, str]
+
+
+def origin_of(session: str, stage: Stage, params: Params) -> Origin:
+    """What a stage that this process runs comes from."""
+    tags = {**code_tags(), **machine_tags(params.train.threads)}
+    values = params.model_dump(mode="json", by_alias=True)
+    return Origin(session, stage.name, values, tags, dependency_hashes(stage.dependencies))

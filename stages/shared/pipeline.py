@@ -30,8 +30,8 @@ class Stage:
     ancestors: frozenset[str]
 
 
-def _read_yaml(file: Path) -> Any:
-    return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def _read_yaml(file: Path, yaml: YAML) -> Any:
+    return yaml.load(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _filled(template: str, params: dict[str, Any]) -> str:
@@ -49,8 +49,8 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
     Raises:
         KeyError: a template names a key that params.yaml, beside the file, does not have.
     """
-    raw = _read_yaml(file)["stages"]
-    params = _read_yaml(file.parent / "params.yaml")
+    raw = _read_yaml(file, YAML(typ="base"))["stages"]  # it holds texts alone, which are read fast
+    params = _read_yaml(file.parent / "params.yaml", YAML(typ="safe", pure=True))
     for stage in raw.values():
         stage["deps"] = [_filled(path, params) for path in stage["deps"]]
     writer = {str(out): name for name, stage in raw.items() for out in stage["outs"]}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.pipeline import Stage
@@ -30,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def run(store: None, tmp_path: Path, make_params: Callable[..., Params]) -> StageRun:
     """An open run, of a pipeline run of its own."""
-    return open_stage_run(tmp_path.name, STAGE, make_params())
+    return open_stage_run(origin_of(tmp_path.name, STAGE, make_params()))
 
 
 def register(run: StageRun, out: Path, figure: float, bundle: str = "b1", test: str = "t1") -> str:

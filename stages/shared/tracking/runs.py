@@ -7,16 +7,15 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from stages.shared.lineage import code_tags, dependency_hashes, machine_tags
+from stages.shared.lineage import Origin
 from stages.shared.outcome import Metrics, Outcome
-from stages.shared.params import Params
 from stages.shared.pipeline import Stage
 from stages.shared.session import is_alive
 from stages.shared.tracking.store import open_store
@@ -60,15 +59,14 @@ def find_parent(client: MlflowClient, experiment: str, session: str) -> Run | No
     return found[0] if found else None
 
 
-def _create_parent(client: MlflowClient, experiment: str, session: str, params: Params, tags: dict[str, str]) -> Run:
+def _create_parent(client: MlflowClient, experiment: str, origin: Origin) -> Run:
     name = os.environ.get("DVC_EXP_NAME") or time.strftime("run %Y-%m-%d %H:%M:%S")
     study = {PARENT_TAG: os.environ[STUDY_RUN]} if STUDY_RUN in os.environ else {}
-    run = client.create_run(experiment, run_name=name, tags={**tags, **study, "temper.session": session})
-    values = params.model_dump(mode="json", by_alias=True)
-    flat = [Param(allowed_name(name), value[:LONGEST_PARAM]) for name, value in flatten(values).items()]
+    run = client.create_run(experiment, run_name=name, tags={**origin.tags, **study, "temper.session": origin.session})
+    flat = [Param(allowed_name(name), value[:LONGEST_PARAM]) for name, value in flatten(origin.params).items()]
     for start in range(0, len(flat), 100):
         client.log_batch(run.info.run_id, params=flat[start : start + 100])
-    client.log_dict(run.info.run_id, values, "params.yaml")
+    client.log_dict(run.info.run_id, origin.params, "params.yaml")
     return run
 
 
@@ -161,27 +159,27 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Metrics) -> None:
         client.log_batch(run_id, metrics=entries[start : start + LARGEST_BATCH])
 
 
-def open_stage_run(session: str, stage: Stage, params: Params) -> StageRun:
+def open_stage_run(origin: Origin) -> StageRun:
     """Begin the record of a stage: its run below the parent of this pipeline run, with where it came from.
 
     Raises:
         MachineError: the store cannot be used.
     """
-    tags = {**code_tags(), **machine_tags(params.train.threads)}
+    tags = dict(origin.tags)
     if "TEMPER_FLOW_RUN" in os.environ:
         tags["temper.prefect.flow_run"] = os.environ["TEMPER_FLOW_RUN"]
     with open_store() as (client, experiment):
         close_orphans(client, experiment, tags["temper.host"])
-        parent = find_parent(client, experiment, session)
-        parent = parent or _create_parent(client, experiment, session, params, tags)
+        parent = find_parent(client, experiment, origin.session)
+        parent = parent or _create_parent(client, experiment, replace(origin, tags=tags))
         parent_id = parent.info.run_id
         client.update_run(parent_id, status="RUNNING")
         client.set_tag(parent_id, "temper.process", tags["temper.process"])
         run = client.create_run(
-            experiment, run_name=stage.name, tags={**tags, PARENT_TAG: parent_id, "temper.stage": stage.name}
+            experiment, run_name=origin.stage, tags={**tags, PARENT_TAG: parent_id, "temper.stage": origin.stage}
         )
     run_id = run.info.run_id
-    _log_dependencies(client, parent_id, run_id, dependency_hashes(stage.dependencies))
+    _log_dependencies(client, parent_id, run_id, origin.hashes)
     return StageRun(client, parent_id, run_id, LiveMetrics(client, run_id))
 
 
