@@ -1,152 +1,14 @@
-"""The pipeline as a Prefect flow: each stage of dvc.yaml, in its order, as a flow of the stage's name.
+"""The pipeline from the command line: each stage of dvc.yaml, in its order, as a flow of the stage's name.
 
-    python -m flows.finetune
-
-DVC decides what is stale. A stage's final state is Completed, Cached (nothing had to run), Failed or Skipped
-(a stage before it failed).
+python -m flows.finetune
 """
 
 import argparse
-import json
 import signal
 import sys
-from dataclasses import dataclass
-from typing import Any
-
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import State, StateType
-from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
 
 from flows.prefect_record import api_answers, api_url
-from flows.preflight import check_before_anything_runs, is_up_to_date
-from flows.stage_process import TimeLimit, child_environment, run_stage_process
-from flows.summary import exit_code, pipeline_summary
 from stages.shared.errors import MachineError, TemperError
-from stages.shared.pipeline import Stage, read_stages
-from stages.shared.workspace import receipt_path, write_receipt
-
-KILLED = 137  # as a shell says it of SIGKILL
-KILLED_MESSAGE = "the stage was killed; too little memory is the usual reason. Nothing good was lost"
-MAY_PASS = (MachineError.exit_code, KILLED)  # exit codes after which another try may help
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a stage may take, in seconds, and how often it is tried again."""
-
-    stage_seconds: float | None
-    stage_retries: int
-
-
-def _receipt(session: str, stage: str) -> dict[str, Any] | None:
-    path = receipt_path(session, stage)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def settled(code: int, receipt: dict[str, Any] | None, last_words: str) -> dict[str, Any] | None:
-    """The receipt of a stage after its process is gone; None when nothing had to run.
-
-    Args:
-        code: what `dvc` ended with.
-        receipt: what the stage left, None when it never began, its state "running" when it could not finish.
-        last_words: the last line that was printed, in which `dvc` says why it did not begin.
-    """
-    if receipt is not None and receipt["state"] == "running":
-        return {"state": "failed", "exit_code": KILLED, "message": KILLED_MESSAGE}
-    if receipt is None and code:
-        return {"state": "failed", "exit_code": MachineError.exit_code, "message": f"did not begin: {last_words}"}
-    return receipt
-
-
-def _state_after(receipt: dict[str, Any] | None) -> State[Any]:
-    """The final state of a stage's flow run: what its receipt says, not the wording of DVC."""
-    if receipt is None:
-        return Completed(name="Cached", message="nothing had to run")
-    return Completed(message=receipt["message"]) if receipt["state"] == "ran" else Failed(message=receipt["message"])
-
-
-def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, Any] | None:
-    """Run a stage once; give its receipt, None when nothing had to run."""
-    said, logger = [""], get_run_logger()
-
-    def say(line: str) -> None:  # from a thread, which knows no flow run
-        said[0] = line
-        logger.info(line)
-
-    receipt_path(session, stage.name).unlink(missing_ok=True)  # of an earlier try in the same flow run
-    environment = child_environment(session, flow_run.get_id() or session)
-    try:
-        code = run_stage_process(stage.name, environment, say, seconds)
-        receipt = settled(code, _receipt(session, stage.name), said[0])
-    except TimeLimit as error:
-        receipt = {"state": "failed", "exit_code": 1, "message": str(error)}
-    if receipt is not None:
-        write_receipt(session, stage.name, receipt)
-    return receipt
-
-
-def _run_stage(stage: Stage, session: str, limits: Limits) -> State[Any]:
-    for tries_left in reversed(range(limits.stage_retries + 1)):
-        receipt = _try_stage(stage, session, limits.stage_seconds)
-        if receipt is None or receipt["exit_code"] not in MAY_PASS or not tries_left:
-            break
-        get_run_logger().warning("%s: %s; trying again, %d left", stage.name, receipt["message"], tries_left)
-    return _state_after(receipt)
-
-
-def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str]) -> State[Any]:
-    """Run one stage as a flow of its name, or skip it when a stage before it failed."""
-
-    def body() -> State[Any]:
-        causes = sorted(stage.ancestors & failed)
-        if causes:
-            return State(type=StateType.CANCELLED, name="Skipped", message=f"{', '.join(causes)} failed")
-        return _run_stage(stage, session, limits)
-
-    named = flow(name=stage.name, flow_run_name=stage.name, description=stage.description, persist_result=False)(body)
-    return named(return_state=True)
-
-
-def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
-    states: dict[str, State[Any]] = {}
-    failed: set[str] = set()
-    for stage in read_stages():
-        states[stage.name] = stage_state(stage, session, limits, failed)
-        if not states[stage.name].is_completed() and states[stage.name].name != "Skipped":
-            failed.add(stage.name)
-    return states
-
-
-@flow(name="finetune", persist_result=False)
-def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> State[Any]:
-    """Bring the whole pipeline up to date.
-
-    Args:
-        stage_seconds: the longest that one stage may take; None for no limit.
-        stage_retries: how often a stage is tried again that the machine failed, or that was killed; never one that
-            failed for its data, its parameters or a gate, which would only fail again.
-    """
-    from stages.shared import tracking
-
-    try:
-        check_before_anything_runs()
-    except TemperError as error:
-        return Failed(message=str(error))
-    session = str(flow_run.get_id())
-    status = "KILLED"
-    try:
-        states = _run_all(session, Limits(stage_seconds, stage_retries))
-        bad = {name: state for name, state in states.items() if not state.is_completed()}
-        status = "FAILED" if bad else "FINISHED"
-    finally:
-        tracking.close_parent(session, read_stages(), status)
-    create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
-    if bad:
-        return Failed(message="; ".join(f"{n}: {s.message}" for n, s in bad.items() if s.name != "Skipped"))
-    return Completed(name="Cached" if all(s.name == "Cached" for s in states.values()) else "Completed")
 
 
 def main() -> int:
@@ -154,7 +16,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.finetune", description="Bring the pipeline up to date.")
     parser.add_argument("--stage-seconds", type=float, help="the longest that one stage may take")
     parser.add_argument("--stage-retries", type=int, default=0, help="tries more for a stage that the machine failed")
-    limits = Limits(**vars(parser.parse_args()))
+    limits = vars(parser.parse_args())
+    from flows.preflight import check_before_anything_runs, is_up_to_date  # a second or two, which --help need not wait
+    from flows.summary import exit_code, pipeline_summary
+    from stages.shared.pipeline import read_stages
+
     try:
         check_before_anything_runs()
     except TemperError as error:
@@ -167,8 +33,10 @@ def main() -> int:
     if url is not None and not api_answers(url):
         print(f"PREFECT_API_URL: no Prefect server answers at {url}. Start it, or unset it.", file=sys.stderr)
         return MachineError.exit_code
+    from flows.pipeline import finetune
+
     try:
-        state = finetune(limits.stage_seconds, limits.stage_retries, return_state=True)
+        state = finetune(**limits, return_state=True)
     except KeyboardInterrupt:  # by itself it ends in 1 where torch's compiler has been imported, as transformers does
         print("stopped by SIGINT", file=sys.stderr)
         return 128 + signal.SIGINT

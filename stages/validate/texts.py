@@ -14,6 +14,7 @@ from stages.validate.check import Check, percent
 from stages.validate.language import add_language, check_language
 from stages.validate.medium import Indices, size_of
 from stages.validate.near_duplicates import Matches, find_near_duplicates
+from stages.validate.plain_tokenizer import counting_tokenizer
 from stages.validate.report import LONG_TEXTS_ARE, lengths
 from stages.validate.rows import read_rows
 from stages.validate.tables import Tables, long_texts_table
@@ -43,7 +44,7 @@ class Texts:
     def read_rows(self, ingested: Path) -> pd.DataFrame:
         """Adds those of `token_figures`, and language."""
         base = base_of(self.params)
-        tokenizer: Any = None if base is None else self.task.open_tokenizer(base.folder)
+        tokenizer: Any = None if base is None else counting_tokenizer(self.task, base.folder)
         rows = read_rows(ingested, self.task, tokenizer)
         add_language(rows, self.wanted.language.expected, self.wanted.language.sample, self.params.seed)
         return rows

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.finetune import KILLED, settled
+from flows.pipeline import KILLED, settled
 from flows.summary import exit_code, stage_states
 from stages.shared.pipeline import Stage
 from stages.shared.workspace import write_receipt

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from flows.search import check_space
+from flows.searcher import check_space
 from flows.study import Study
 from flows.trial_process import as_override
 from stages.shared.errors import ParamsError
