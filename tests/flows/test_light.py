@@ -1,27 +1,71 @@
-"""What is dear to import is imported by the stages alone that compute with it."""
+"""What is dear to import is imported by the stages alone that compute with it, and by no command that only helps."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.real.project import Project, make_project
 
 CHEAP = ["ingest", "augment", "pretrain", "distill", "package"]  # as far as nothing is learnt in them
-LOADED = """
+DEAR = {"torch", "transformers", "datasets", "great_expectations", "prefect", "mlflow"}
+OF_STAGES = DEAR - {"datasets"}  # in which all examples are read and written
+LOADED = f"""
 import sys
 from flows.perform import stage_function
 for name in sys.argv[1:]:
     stage_function(name)
-print(sorted({"torch", "transformers", "great_expectations", "prefect", "mlflow"} & sys.modules.keys()))
+print(sorted({OF_STAGES} & sys.modules.keys()))
 """
+RUN = f"""
+import runpy, sys
+name, *sys.argv[1:] = sys.argv[1:]
+try:
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    assert not end.code, end.code
+print()
+print(sorted({DEAR} & sys.modules.keys()))
+"""  # the recording process, which imports mlflow, never comes to the last lines
+COMMANDS = ["flows.stage", "flows.finetune", "flows.search", "serving.predict"]
+STAGES = {
+    "ingest": ["reviews.csv", "data/ingest"],
+    "validate": ["data/ingest", "data/validate"],
+    "augment": ["data/validate", "data/augment"],
+}
 
 
-def loaded_by(*stages: str) -> str:
-    words = [sys.executable, "-c", LOADED, *stages]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def printed_last(code: str, *words: str, folder: Path = ROOT) -> str:
+    """The last line that a process of its own prints."""
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize(("stages", "expected"), [(CHEAP, []), (["validate"], ["great_expectations"])])
 def test_a_stage_imports_what_it_needs(stages: list[str], expected: list[str]) -> None:
-    assert loaded_by(*stages) == str(expected)
+    assert printed_last(LOADED, *stages) == str(expected)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_dear(command: str) -> None:
+    assert printed_last(RUN, command, "--help") == "[]"
+
+
+@pytest.fixture(scope="module")
+def small_project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Project:
+    return make_project(tmp_path_factory.mktemp("light") / "project", tiny_base, 60)
+
+
+def test_texts_come_to_training_without_torch(small_project: Project) -> None:
+    """Also not to count tokens; and MLflow is the business of the recording process."""
+    found = {
+        name: printed_last(RUN, "flows.stage", name, *folders, folder=small_project.root)
+        for name, folders in STAGES.items()
+    }
+    expected = {name: ["datasets"] for name in STAGES} | {"validate": ["datasets", "great_expectations"]}
+    assert found == {name: str(modules) for name, modules in expected.items()}
+    assert [run.info.status for run in small_project.runs()] == ["FINISHED"] * 2 * len(STAGES)
