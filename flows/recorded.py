@@ -1,6 +1,7 @@
 """A stage run as dvc.yaml asks for it: its record in MLflow, its flow run in Prefect, its receipt, its exit code."""
 
 import contextlib
+import gc
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ def _stages_up_to(name: str) -> list[Stage]:
 def _load_libraries(name: str) -> None:
     with contextlib.suppress(Exception):  # `perform` meets it again, within the record
         stage_function(name)
+    gc.freeze()
+    gc.enable()
 
 
 def recorded(recorder: Recorder, session: str, name: str, folders: list[Path], params: Params) -> Outcome:

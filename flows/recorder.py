@@ -5,6 +5,7 @@ and it writes live figures while the stage goes on.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import traceback
@@ -43,6 +44,7 @@ def _new_record() -> Any:
 def _serve(connection: Connection) -> None:
     """Answer what is asked, in its order, until the stage is gone; what went wrong untold is told with the next."""
     record, fault = _attempt(_new_record)
+    gc.enable()
     while True:
         try:
             number, is_asked, name, given = connection.recv()
