@@ -5,7 +5,7 @@ by `dvc repro` against the same stage functions called in one process. P1d what 
 `dvc repro`, the Prefect server being up. P2 `--help` of every command. Processor seconds (user and system, of all
 processes) stand beside the wall seconds: they say more on a machine that is busy.
 
-    python -m benchmarks.overhead [--rows 300] [--epochs 1] [--rounds 3] [--sample]
+    python -m benchmarks.overhead [--rows 300] [--epochs 1] [--rounds 2] [--sample]
 """
 
 import argparse
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="of the sample")
     parser.add_argument("--epochs", type=int, default=1, help="of the stage train")
     parser.add_argument(
-        "--rounds", type=int, default=3, help="of each stage by itself; of what is short nearly twice that"
+        "--rounds", type=int, default=2, help="of each stage by itself; of what is short nearly twice that"
     )
     parser.add_argument("--sample", action="store_true", help="the bundled sample and params.yaml as they are")
     with tempfile.TemporaryDirectory() as folder:

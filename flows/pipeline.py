@@ -6,6 +6,7 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 (a stage before it failed).
 """
 
+import importlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,11 @@ def _state_after(receipt: dict[str, Any] | None) -> State[Any]:
     return Completed(message=receipt["message"]) if receipt["state"] == "ran" else Failed(message=receipt["message"])
 
 
+def _load_tracking() -> None:
+    """Load MLflow for the end of the run: it takes seconds, in which the first stage runs already."""
+    importlib.import_module("stages.shared.tracking")
+
+
 def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, Any] | None:
     """Run a stage once; give its receipt, None when nothing had to run."""
     said, logger = [""], get_run_logger()
@@ -75,7 +81,7 @@ def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, A
     receipt_path(session, stage.name).unlink(missing_ok=True)  # of an earlier try in the same flow run
     environment = child_environment(session, flow_run.get_id() or session)
     try:
-        code = run_stage_process(stage.name, environment, say, seconds)
+        code = run_stage_process(stage.name, environment, say, seconds, _load_tracking)
         receipt = settled(code, _receipt(session, stage.name), said[0])
     except TimeLimit as error:
         receipt = {"state": "failed", "exit_code": 1, "message": str(error)}
@@ -125,8 +131,6 @@ def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> Stat
         stage_retries: how often a stage is tried again that the machine failed, or that was killed; never one that
             failed for its data, its parameters or a gate, which would only fail again.
     """
-    from stages.shared import tracking
-
     try:
         check_before_anything_runs()
     except TemperError as error:
@@ -138,6 +142,8 @@ def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> Stat
         bad = {name: state for name, state in states.items() if not state.is_completed()}
         status = "FAILED" if bad else "FINISHED"
     finally:
+        from stages.shared import tracking
+
         tracking.close_parent(session, read_stages(), status)
     create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
     if bad:
