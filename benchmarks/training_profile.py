@@ -25,12 +25,7 @@ KINDS: dict[str, Sequence[str]] = {  # by what the names of torch's operators be
     "softmax": ("aten::_softmax", "aten::softmax"),
     "GELU": ("aten::gelu",),
     "layer norm": ("aten::native_layer_norm", "aten::layer_norm"),
-    "sums and products of elements, dropout's and clipping's among them": (
-        "aten::add",
-        "aten::mul",
-        "aten::sum",
-        "aten::div",
-    ),
+    "sums and products of elements": ("aten::add", "aten::mul", "aten::sum", "aten::div"),  # dropout's, too
     "masks of attention": ("aten::masked_fill", "aten::bitwise_not", "aten::where"),
     "embeddings": ("aten::embedding", "aten::index", "aten::index_select"),
     "new memory, zeros": ("aten::empty", "aten::fill_", "aten::zero_", "aten::zeros"),
