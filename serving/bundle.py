@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from serving.cutting import LONG_TEXTS
 from serving.errors import BundleDamaged, BundleMissing
 from serving.pictures import fault_of_pictures
-from serving.reading import LONG_TEXTS
 
 FORMAT = 3  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
 MANIFEST, TOKENIZER, SETTINGS = "MANIFEST.json", "tokenizer.json", "settings.json"

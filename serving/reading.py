@@ -3,37 +3,81 @@
 Training and production read by this one file, so that both see the same tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from serving.cutting import LONG_TEXTS, cut_tokens, is_cut
 from serving.errors import BundleDamaged
 from serving.tokens import FramedText, Tokens, framed_text, layout_of, probe_of, uncut_copy, without_end
 
-LONG_TEXTS = ("head", "head_tail", "windows")
+PLACED = ("extract", "fill", "spans")  # kinds of answers that ask where the tokens of each text lie
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
-    """A row of tokens, special ones included.
+class Places:
+    """Where the tokens of a window lie.
 
     Attributes:
-        ids: of the tokens.
-        type_ids: 0 for the first text, 1 for the second, as the tokenizer has them.
         offsets: start and end of each token in its text, in characters, int32 of shape (tokens, 2); 0 for special ones.
         text_of: which text each token is of, int8 of shape (tokens,): 0, 1, or -1 for special ones and the template's.
         word_of: number of the word of its text that each token is of, int32 of shape (tokens,), -1 for special ones;
             see `serving.words`.
     """
 
-    ids: list[int]
-    type_ids: list[int]
     offsets: np.ndarray
     text_of: np.ndarray
     word_of: np.ndarray
+
+
+class _Later:
+    """The places of all windows of an example, found when they are first asked for: most answers need none."""
+
+    def __init__(self, find: Callable[[], "Reading"]) -> None:
+        self._find = find
+
+    @cached_property
+    def places(self) -> list[Places]:
+        return [window.places for window in self._find().windows]
+
+
+class Window:
+    """A row of tokens, special ones included.
+
+    Attributes:
+        ids: of the tokens.
+        type_ids: 0 for the first text, 1 for the second, as the tokenizer has them; windows may share the list.
+    """
+
+    __slots__ = ("_number", "_places", "ids", "type_ids")
+
+    def __init__(self, ids: list[int], type_ids: list[int], places: "Places | _Later", number: int = 0) -> None:
+        """Take the tokens and their places, or what finds those of the example whose window `number` this is."""
+        self.ids, self.type_ids, self._places, self._number = ids, type_ids, places, number
+
+    @property
+    def places(self) -> Places:
+        """Where the tokens lie."""
+        return self._places if isinstance(self._places, Places) else self._places.places[self._number]
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """See `Places`."""
+        return self.places.offsets
+
+    @property
+    def text_of(self) -> np.ndarray:
+        """See `Places`."""
+        return self.places.text_of
+
+    @property
+    def word_of(self) -> np.ndarray:
+        """See `Places`."""
+        return self.places.word_of
 
     def feed(self) -> dict[str, np.ndarray]:
         """What a model may be fed: "input_ids", "attention_mask", "token_type_ids", int64 of shape (tokens,)."""
@@ -57,26 +101,10 @@ class Fed(Protocol):
         ...
 
 
-def _shares(counts: list[int], room: int) -> list[int]:
-    """How many tokens of each text fit: the longer is cut first, then both to half, the longer having the odd one."""
-    if len(counts) == 1 or sum(counts) <= room:
-        return [min(count, room) for count in counts]
-    small = 0 if counts[0] <= counts[1] else 1
-    share = min(counts[small], room // 2)
-    return [share if number == small else room - share for number in (0, 1)]
-
-
-def _windows(count: int, room: int, overlap: int) -> list[np.ndarray]:
-    """All of `count` tokens in as few windows as there can be, of even length, neighbours sharing `overlap` tokens."""
-    if count <= room:
-        return [np.arange(count)]
-    windows = -(-(count - overlap) // (room - overlap))
-    bounds = [number * (count - overlap) // windows for number in range(windows + 1)]
-    return [np.arange(bounds[number], bounds[number + 1] + overlap) for number in range(windows)]
-
-
 def _joined(readings: list[Reading]) -> Reading:
     """What is read of one example in several orders, as one."""
+    if len(readings) == 1:
+        return readings[0]
     return Reading([row for one in readings for row in one.windows], cut=any(one.cut for one in readings))
 
 
@@ -103,7 +131,9 @@ class Reader:
         self._settings = settings
         template = settings.get("template") or {"before": "", "after": ""}
         self._before, self._after = template["before"], template["after"]
-        self._tokenizer, self._direction = uncut_copy(tokenizer)
+        self._is_framed = bool(self._before or self._after)
+        self._tokenizer, direction = uncut_copy(tokenizer)
+        self._cut = partial(cut_tokens, settings, direction)
         probe = probe_of(self._tokenizer)
         self._layouts = {
             1: layout_of(self._tokenizer.encode(probe)),
@@ -111,6 +141,14 @@ class Reader:
         }
         if settings.get("open_ended"):
             self._layouts = {texts: without_end(layout) for texts, layout in self._layouts.items()}
+        self._rooms = {
+            texts: int(settings["max_tokens"]) - sum(len(run.specials) for run in layout)
+            for texts, layout in self._layouts.items()
+        }
+        self._order = {
+            texts: [(run.text, run.specials.ids.tolist()) for run in layout] for texts, layout in self._layouts.items()
+        }
+        self._type_ids = lru_cache(maxsize=4096)(self._type_ids_of)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -128,23 +166,21 @@ class Reader:
         Raises:
             BundleDamaged: `max_tokens` leaves no room for a token of each text.
         """
-        orders = [
-            self._assembled(
-                ordered, [self._tokenizer.encode(given, add_special_tokens=False) for given in self._framed(ordered)]
-            )
-            for ordered in self._orders(texts)
-        ]
-        return _joined(orders)
+        return _joined([self._read(ordered, self._encoded(ordered), kept=True) for ordered in self._orders(texts)])
 
     def read_all(self, examples: Sequence[tuple[str, ...]]) -> list[Reading]:
-        """Read many examples, in order, with the same result for each. Raises BundleDamaged as `read` does."""
+        """Read many examples, in order, with the same result for each. Raises BundleDamaged as `read` does.
+
+        Where the tokens lie is found at once for the kinds of answers that ask for it. For others it is found by
+        reading an example again when it is asked for, so that a row of tokens takes little time and memory.
+        """
         orders = [self._orders(texts) for texts in examples]
         framed = [given for several in orders for texts in several for given in self._framed(texts)]
-        encodings = iter(self._tokenizer.encode_batch(framed, add_special_tokens=False))
-        return [
-            _joined([self._assembled(texts, [next(encodings) for _ in texts]) for texts in several])
-            for several in orders
-        ]
+        at_once = self._settings.get("answers") in PLACED
+        encode = self._tokenizer.encode_batch if at_once else self._tokenizer.encode_batch_fast
+        encodings = iter(encode(framed, add_special_tokens=False))
+        read = self._assembled if at_once else self._read
+        return [_joined([read(texts, [next(encodings) for _ in texts]) for texts in several]) for several in orders]
 
     def _orders(self, texts: tuple[str, ...]) -> list[tuple[str, ...]]:
         """The orders in which the texts are read."""
@@ -155,57 +191,63 @@ class Reader:
         first, *second = texts
         return [f"{self._before}{first}{self._after}", *second]
 
-    def _assembled(self, texts: tuple[str, ...], encodings: list[Encoding]) -> Reading:
+    def _encoded(self, texts: tuple[str, ...]) -> list[Encoding]:
+        return [self._tokenizer.encode(given, add_special_tokens=False) for given in self._framed(texts)]
+
+    def _read(self, texts: tuple[str, ...], encodings: list[Encoding], kept: bool = False) -> Reading:
+        """What `_assembled` gives, by the ids alone; `kept`: the places are found by the encodings, which have them."""
+        ids = [encoding.ids for encoding in encodings]
+        counts, room = [len(own) for own in ids], self._rooms[len(ids)]
+        find = partial(self._assembled, texts, encodings if kept else None)
+        if sum(counts) + len(ids) * self._is_framed <= room and room >= len(ids):  # no template can lack room then
+            return Reading([self._row(ids, _Later(find), 0)], cut=False)
+        if self._is_framed:  # where it ends, and the text begins, the offsets say
+            return find()
+        later, chosen = _Later(find), self._cut(counts, self._checked(room, len(ids)))
+        rows = [
+            self._row(
+                [np.array(own, np.int64)[kept].tolist() for own, kept in zip(ids, one, strict=True)], later, number
+            )
+            for number, one in enumerate(chosen)
+        ]
+        return Reading(rows, cut=is_cut(chosen, counts))
+
+    def _row(self, ids: list[list[int]], later: _Later, number: int) -> Window:
+        """The window of so many ids of each text, in the order of the layout."""
+        row: list[int] = []
+        for text, specials in self._order[len(ids)]:
+            row += specials if text is None else ids[text]
+        return Window(row, self._type_ids(tuple(map(len, ids))), later, number)
+
+    def _type_ids_of(self, counts: tuple[int, ...]) -> list[int]:
+        """The type ids of a window of so many tokens of each text."""
+        sizes = [
+            (run.type_id, len(run.specials) if run.text is None else counts[run.text])
+            for run in self._layouts[len(counts)]
+        ]
+        return [type_id for type_id, size in sizes for _ in range(size)]
+
+    def _assembled(self, texts: tuple[str, ...], encodings: list[Encoding] | None) -> Reading:
+        """The windows of one example with the places of their tokens."""
         parts = [
             framed_text(encoding, number, 0 if number else len(self._before), text)
-            for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
+            for number, (text, encoding) in enumerate(zip(texts, encodings or self._encoded(texts), strict=True))
         ]
-        room = self._room(parts)
+        taken = sum(len(part.before) + len(part.after) for part in parts)
+        room = self._checked(self._rooms[len(parts)] - taken, len(parts))
         counts = [len(part.tokens) for part in parts]
-        chosen = (
-            self._windowed(counts, room) if self._settings["long_texts"] == "windows" else [self._cut(counts, room)]
-        )
-        kept = [len(np.unique(np.concatenate(of_text))) for of_text in zip(*chosen, strict=True)]
-        return Reading([self._window(parts, tokens) for tokens in chosen], cut=kept != counts)
+        chosen = self._cut(counts, room)
+        return Reading([self._window(parts, tokens) for tokens in chosen], cut=is_cut(chosen, counts))
 
-    def _room(self, parts: list[FramedText]) -> int:
-        """How many tokens of the texts fit into a window."""
-        taken = sum(len(run.specials) for run in self._layouts[len(parts)])
-        taken += sum(len(part.before) + len(part.after) for part in parts)
-        room = int(self._settings["max_tokens"]) - taken
-        if room < len(parts):
+    def _checked(self, room: int, texts: int) -> int:
+        """How many tokens of so many texts fit into a window."""
+        if room < texts:
+            taken = int(self._settings["max_tokens"]) - room
             raise BundleDamaged(
                 f"settings: `max_tokens` {self._settings['max_tokens']} leaves no room for the text: special tokens "
                 f"and the template take {taken}. Raise task.max_tokens or shorten the template."
             )
         return room
-
-    def _first(self, count: int, share: int) -> np.ndarray:
-        """`share` of `count` tokens: the first, or the last of a tokenizer that cuts the start."""
-        return np.arange(count)[:share] if self._direction == "right" else np.arange(count - min(share, count), count)
-
-    def _cut(self, counts: list[int], room: int) -> tuple[np.ndarray, ...]:
-        """For each text the tokens that are kept, for `head` and `head_tail`."""
-        shares = _shares(counts, room)
-        if self._settings["long_texts"] == "head":
-            return tuple(self._first(count, share) for count, share in zip(counts, shares, strict=True))
-        return tuple(
-            np.r_[0 : share - share // 2, count - share // 2 : count]
-            for count, share in zip(counts, shares, strict=True)
-        )
-
-    def _windowed(self, counts: list[int], room: int) -> list[tuple[np.ndarray, ...]]:
-        """For each window the tokens of each text: the longer in windows, the other whole or cut in each of them."""
-        shares = _shares(counts, room)
-        longer = len(counts) - 1 if counts[-1] >= counts[0] else 0
-        overlap = min(int(self._settings["overlap"]), shares[longer] // 2)
-        return [
-            tuple(
-                window if number == longer else self._first(counts[number], shares[number])
-                for number in range(len(counts))
-            )
-            for window in _windows(counts[longer], shares[longer], overlap)
-        ]
 
     def _window(self, parts: list[FramedText], chosen: tuple[np.ndarray, ...]) -> Window:
         """The row of tokens that holds the chosen ones of each text."""
@@ -215,10 +257,9 @@ class Reader:
             added = [run.specials] if run.text is None else parts[run.text].part(chosen[run.text])
             rows += added
             type_ids += [run.type_id] * sum(map(len, added))
-        return Window(
-            np.concatenate([row.ids for row in rows]).tolist(),
-            type_ids,
+        places = Places(
             np.concatenate([row.offsets for row in rows]),
             np.concatenate([row.text_of for row in rows]),
             np.concatenate([row.word_of for row in rows]),
         )
+        return Window(np.concatenate([row.ids for row in rows]).tolist(), type_ids, places)

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForMaskedLM, AutoModelForPreTraining
 
-from serving.reading import Window
+from serving.reading import Places, Window
 from stages.objectives import Learnt, Start
 from stages.objectives._at_places import AtPlaces, Said
 from stages.objectives._learning import (
@@ -68,7 +68,7 @@ class Hiding:
         row = framed(self.rows.layout, parts)
         places = self.masking.choose(row.words, random)
         shown = self.masking.hide(row.ids, places, random)
-        window = Window(shown.tolist(), row.types, np.empty(0), np.empty(0), row.words)
+        window = Window(shown.tolist(), row.types, Places(np.empty(0), np.empty(0), row.words))
         return HiddenItem(item.example, (window,), expected_at(row.ids, places), pair)
 
     def _cut(self, part: Any, position: int, random: np.random.Generator) -> tuple[list[Any], int]:

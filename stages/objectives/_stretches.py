@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.reading import Window
+from serving.reading import Places, Window
 from serving.tokens import Run
 from stages.shared.corpus import Corpus
 from stages.shared.items import Item
@@ -52,7 +52,8 @@ class Stretches:
             raise IndexError(position)
         ids, words = self.part(position)
         nowhere = np.zeros((len(ids), 2), np.int32)
-        window = Window(ids.tolist(), [0] * len(ids), nowhere, np.zeros(len(ids), np.int8), words.astype(np.int32))
+        places = Places(nowhere, np.zeros(len(ids), np.int8), words.astype(np.int32))
+        window = Window(ids.tolist(), [0] * len(ids), places)
         return Item(position, (window,), None)
 
 

@@ -48,11 +48,11 @@ def _differences(trained: Trained, model: WritingModel, words: int) -> float:
     """
     import torch
 
-    from serving.reading import Window
+    from stages.shared.packing import window_of
     from stages.shared.predict import inputs_of
 
     random = np.random.default_rng(0)
-    network, nothing = trained.model, np.empty(0)
+    network = trained.model
     special = {*trained.settings["writes"]["ends"], *trained.settings["writes"]["never"]}
     usable = [word for word in range(words) if word not in special]
     longest = min(trained.settings["max_tokens"], trained.settings["writes"]["max_new_tokens"])
@@ -64,7 +64,7 @@ def _differences(trained: Trained, model: WritingModel, words: int) -> float:
         if network.config.is_encoder_decoder:
             target = random.choice(usable, length)
             batch["expected"] = torch.from_numpy(np.append(target, end))[None]
-            found = model.target_log_probabilities(Window(ids.tolist(), [0] * length, *[nothing] * 3), target.tolist())
+            found = model.target_log_probabilities(window_of(ids.tolist()), target.tolist())
         else:
             found = model.log_probabilities(ids.tolist())
         with torch.inference_mode():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -100,15 +101,16 @@ def _stacked(values: Sequence[Any]) -> torch.Tensor:
     """Numbers, or arrays padded on their first axis, as one tensor."""
     import torch
 
+    if isinstance(values[0], int | float):
+        return torch.from_numpy(np.array(values))
     arrays = [np.asarray(value) for value in values]
-    longest = max((array.shape[0] for array in arrays if array.ndim), default=0)
-    padded = [
-        np.pad(array, [(0, longest - array.shape[0]), *[(0, 0)] * (array.ndim - 1)], constant_values=IGNORED)
-        if array.ndim
-        else array
-        for array in arrays
-    ]
-    return torch.from_numpy(np.stack(padded))
+    if not arrays[0].ndim:
+        return torch.from_numpy(np.stack(arrays))
+    shape = (len(arrays), max(len(array) for array in arrays), *arrays[0].shape[1:])
+    padded = np.full(shape, IGNORED, np.result_type(*arrays))
+    for place, array in enumerate(arrays):
+        padded[place, : len(array)] = array
+    return torch.from_numpy(padded)
 
 
 def collate(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
@@ -121,14 +123,12 @@ def collate(items: Sequence[Item], padding: int) -> dict[str, torch.Tensor]:
     import torch
 
     rows = [row for item in items for row in item.rows]
-    shape = (len(rows), max(len(row.ids) for row in rows))
-    ids = np.full(shape, padding, dtype=np.int64)
-    mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for position, row in enumerate(rows):
-        length = len(row.ids)
-        ids[position, :length], types[position, :length] = row.ids, row.type_ids
-        mask[position, :length] = 1
-    arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    lengths = np.array([len(row.ids) for row in rows])
+    is_token = np.arange(lengths.max()) < lengths[:, None]
+    ids, types = np.full(is_token.shape, padding, np.int64), np.zeros(is_token.shape, np.int64)
+    ids[is_token] = list(chain.from_iterable([row.ids for row in rows]))
+    types[is_token] = list(chain.from_iterable([row.type_ids for row in rows]))
+    arrays = {"input_ids": ids, "attention_mask": is_token.astype(np.int64), "token_type_ids": types}
     return {
         **{name: torch.from_numpy(array) for name, array in arrays.items()},
         "expected": _stacked([item.expected for item in items]),

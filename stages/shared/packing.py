@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from serving.reading import Window
+from serving.reading import Places, Window
 from stages.shared.items import IGNORED, Item
 
 Tokens = np.ndarray  # ids, int64 of shape (tokens,)
-NOWHERE = np.empty(0)
+NOWHERE = Places(*[np.empty(0)] * 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class LanguageItem(Item):
 
 def window_of(ids: Sequence[int]) -> Window:
     """A row of tokens of which nothing else is known."""
-    return Window(list(ids), [0] * len(ids), NOWHERE, NOWHERE, NOWHERE)
+    return Window(list(ids), [0] * len(ids), NOWHERE)
 
 
 def pieces_of(document: Tokens, max_tokens: int) -> list[Tokens]:

@@ -145,7 +145,7 @@ class HiddenWords(WithoutClasses):
         ids, window = np.array(item.rows[0].ids), item.rows[0]
         places = self.masking.choose(window.word_of, random)
         shown = self.masking.hide(ids, places, random).tolist()
-        row = Window(shown, window.type_ids, window.offsets, window.text_of, window.word_of)
+        row = Window(shown, window.type_ids, window.places)
         return replace(item, rows=(row,), expected=expected_at(ids, places))
 
     def kept(self, output: Output, item: Item) -> Output:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
 
+from serving import answers
 from serving.errors import BundleDamaged
-from serving.reading import Reader, Reading, Window
+from serving.reading import PLACED, Reader, Reading, Window
 from serving.text import clean
 from tests.conftest import sample_texts
 from tests.serving.small import CORPUS, LONG, PLAIN, read, settings
@@ -219,6 +220,39 @@ def test_many_are_read_as_one_by_one_also_in_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert all(map(same, together, pool.map(reader.read, examples)))
     assert reader.read_all([]) == []
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("long_texts", ["head", "head_tail", "windows"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"template": {"before": "Review: ", "after": "\nIt was."}}, {"open_ended": True}, {"both_orders": True}],
+)
+def test_what_is_read_does_not_depend_on_when_its_places_are_found(
+    name: str, long_texts: str, more: dict[str, Any]
+) -> None:
+    texts = [clean(text) for text in TRICKY] + [text for text, _ in sample_texts(12)] + [LONG]
+    examples = [(text,) for text in texts] + [(one, other) for one in texts[::2] for other in texts[::-3]]
+    for max_tokens in (21, 48, 400):
+        given = settings(max_tokens, long_texts, 2, **more)
+        later, at_once = (Reader(TOKENIZERS[name], given | {"answers": kind}) for kind in ("label", "spans"))
+        placed = at_once.read_all(examples)
+        assert all(map(same, later.read_all(examples), placed))
+        assert all(map(same, map(later.read, examples), placed))
+
+
+@pytest.mark.parametrize("kind", ["label", "spans"])
+def test_a_template_that_leaves_no_room_is_an_error_for_an_empty_text_too(kind: str) -> None:
+    given = settings(8, template={"before": "one two three ", "after": " four five"}, answers=kind)
+    assert len(Reader(PLAIN, given).read_all([("six",)])[0].windows[0].ids) == 8
+    for text in ("", "six"):
+        with pytest.raises(BundleDamaged, match="special tokens and the template take 7"):
+            Reader(PLAIN, given | {"max_tokens": 7}).read_all([(text,)])
+
+
+def test_kinds_of_answers_that_ask_for_places_are_known() -> None:
+    folder = Path(answers.__file__).parent
+    assert set(PLACED) <= {path.stem for path in folder.glob("[a-z]*.py")}
 
 
 def test_the_tokenizer_given_is_left_as_it_is() -> None:
