@@ -3,9 +3,9 @@
 Training and production read by this one file, so that both see the same tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,12 +37,17 @@ class Places:
 class _Later:
     """The places of all windows of an example, found when they are first asked for: most answers need none."""
 
-    def __init__(self, find: Callable[[], "Reading"]) -> None:
-        self._find = find
+    __slots__ = ("_encodings", "_found", "_reader", "_texts")
 
-    @cached_property
-    def places(self) -> list[Places]:
-        return [window.places for window in self._find().windows]
+    def __init__(self, reader: "Reader", texts: tuple[str, ...], encodings: list[Encoding] | None) -> None:
+        self._reader, self._texts, self._encodings = reader, texts, encodings
+        self._found: list[Places] | None = None
+
+    def places(self, number: int) -> Places:
+        """Those of a window."""
+        if self._found is None:
+            self._found = [window.places for window in self._reader.placed(self._texts, self._encodings).windows]
+        return self._found[number]
 
 
 class Window:
@@ -62,7 +67,7 @@ class Window:
     @property
     def places(self) -> Places:
         """Where the tokens lie."""
-        return self._places if isinstance(self._places, Places) else self._places.places[self._number]
+        return self._places if isinstance(self._places, Places) else self._places.places(self._number)
 
     @property
     def offsets(self) -> np.ndarray:
@@ -179,7 +184,7 @@ class Reader:
         at_once = self._settings.get("answers") in PLACED
         encode = self._tokenizer.encode_batch if at_once else self._tokenizer.encode_batch_fast
         encodings = iter(encode(framed, add_special_tokens=False))
-        read = self._assembled if at_once else self._read
+        read = self.placed if at_once else self._read
         return [_joined([read(texts, [next(encodings) for _ in texts]) for texts in several]) for several in orders]
 
     def _orders(self, texts: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -195,20 +200,18 @@ class Reader:
         return [self._tokenizer.encode(given, add_special_tokens=False) for given in self._framed(texts)]
 
     def _read(self, texts: tuple[str, ...], encodings: list[Encoding], kept: bool = False) -> Reading:
-        """What `_assembled` gives, by the ids alone; `kept`: the places are found by the encodings, which have them."""
+        """What `placed` gives, by the ids alone; `kept`: the places are found by the encodings, which have them."""
         ids = [encoding.ids for encoding in encodings]
         counts, room = [len(own) for own in ids], self._rooms[len(ids)]
-        find = partial(self._assembled, texts, encodings if kept else None)
+        later = _Later(self, texts, encodings if kept else None)
         if sum(counts) + len(ids) * self._is_framed <= room and room >= len(ids):  # no template can lack room then
-            return Reading([self._row(ids, _Later(find), 0)], cut=False)
+            return Reading([self._row(ids, later, 0)], cut=False)
         if self._is_framed:  # where it ends, and the text begins, the offsets say
-            return find()
-        later, chosen = _Later(find), self._cut(counts, self._checked(room, len(ids)))
+            return self.placed(texts, encodings if kept else None)
+        chosen = self._cut(counts, self._checked(room, len(ids)))
         rows = [
-            self._row(
-                [np.array(own, np.int64)[kept].tolist() for own, kept in zip(ids, one, strict=True)], later, number
-            )
-            for number, one in enumerate(chosen)
+            self._row([np.array(own)[places].tolist() for own, places in zip(ids, window, strict=True)], later, number)
+            for number, window in enumerate(chosen)
         ]
         return Reading(rows, cut=is_cut(chosen, counts))
 
@@ -221,14 +224,13 @@ class Reader:
 
     def _type_ids_of(self, counts: tuple[int, ...]) -> list[int]:
         """The type ids of a window of so many tokens of each text."""
-        sizes = [
-            (run.type_id, len(run.specials) if run.text is None else counts[run.text])
-            for run in self._layouts[len(counts)]
-        ]
-        return [type_id for type_id, size in sizes for _ in range(size)]
+        found: list[int] = []
+        for run in self._layouts[len(counts)]:
+            found += [run.type_id] * (len(run.specials) if run.text is None else counts[run.text])
+        return found
 
-    def _assembled(self, texts: tuple[str, ...], encodings: list[Encoding] | None) -> Reading:
-        """The windows of one example with the places of their tokens."""
+    def placed(self, texts: tuple[str, ...], encodings: list[Encoding] | None) -> Reading:
+        """What is read of texts in this order, with the places of the tokens; without encodings those are made."""
         parts = [
             framed_text(encoding, number, 0 if number else len(self._before), text)
             for number, (text, encoding) in enumerate(zip(texts, encodings or self._encoded(texts), strict=True))
