@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stages.augment.copies import WORD, Change, Copy, Edit, copy_of, edited, moved_by, overlaps, random_of
@@ -44,7 +45,7 @@ def with_synonyms(train: Any, task: Task, params: Params) -> Iterator[tuple[Exam
             words = sum(len(WORD.findall(text)) for text in texts)
             for number in range(1, chosen.copies + 1):
                 purpose = f"synonyms {number}"
-                which = _chosen_text(by_text, random_of(params.seed, example, f"{purpose} text"))
+                which = _chosen_text(by_text, partial(random_of, params.seed, example, f"{purpose} text"))
                 edits = picked(by_text[which], chosen.rate, random_of(params.seed, example, purpose))
                 change = Change(which, edited(texts[which], edits), moved_by(edits))
                 made = copy_of(example, task, change, f"syn{number}", made_by)
@@ -52,25 +53,26 @@ def with_synonyms(train: Any, task: Task, params: Params) -> Iterator[tuple[Exam
             progress.advance(1)
 
 
-def _chosen_text(by_text: list[list[Place]], randomness: random.Random) -> int:
+def _chosen_text(by_text: list[list[Place]], randomness: Callable[[], random.Random]) -> int:
     """One of the texts that have places, by its number; the first where none has."""
-    return randomness.choice([number for number, places in enumerate(by_text) if places] or [0])
+    numbers = [number for number, places in enumerate(by_text) if places] or [0]
+    return numbers[0] if len(numbers) == 1 else randomness().choice(numbers)
 
 
 def replaceable(text: str, thesaurus: Thesaurus, protected: frozenset[str], fixed: Sequence[Span]) -> list[Place]:
     """The words of a text for which the thesaurus has another, and that may be replaced: none that touches `fixed`."""
-    words = list(WORD.finditer(text))
+    words = [(match.group(), *match.span()) for match in WORD.finditer(text)]
+    is_prose = _NO_PROSE.search(text) is None
     places = []
-    for index, match in enumerate(words):
-        word = match.group()
-        if word.lower() in protected or overlaps(*match.span(), fixed) or not _may_change(text, match):
+    for index, (word, start, end) in enumerate(words):
+        small = word.lower()
+        if small in protected or (word != small and not _begins_sentence(text, word, start)):
             continue
-        before, after = _neighbours(text, words, index)
-        choices = thesaurus.synonyms(word.lower(), before, after)[: len(_WEIGHTS)]
+        choices = thesaurus.synonyms(small, *_neighbours(text, words, index))[: len(_WEIGHTS)]
         choices = [choice for choice in choices if choice not in protected]
-        if choices:
-            cased = [choice if word.islower() else choice.capitalize() for choice in choices]
-            places.append(Place(match.start(), match.end(), cased))
+        if choices and not overlaps(start, end, fixed) and (is_prose or _is_prose(text, start, end)):
+            cased = choices if word == small else [choice.capitalize() for choice in choices]
+            places.append(Place(start, end, cased))
     return places
 
 
@@ -82,23 +84,25 @@ def picked(places: list[Place], rate: float, randomness: random.Random) -> list[
     return [Edit(place.start, place.end, choice) for place, choice in zip(some, choices, strict=True)]
 
 
-def _may_change(text: str, match: re.Match[str]) -> bool:
-    """Whether a word is ordinary prose: no name, no shouting, no part of an address, a tag or a measure."""
-    word = match.group()
-    opening = text[: match.start()].rstrip(_BEFORE_SENTENCE)
-    begins_sentence = not opening or opening.endswith(_SENTENCE_ENDS)
-    if not word.islower() and not (begins_sentence and word.istitle()):
-        return False
-    start = text.rfind(" ", 0, match.start()) + 1
-    end = text.find(" ", match.end())
-    return not _NO_PROSE.search(text[start : end if end >= 0 else len(text)])
+def _begins_sentence(text: str, word: str, start: int) -> bool:
+    """Whether a word with capitals has but one, as the first word of a sentence: it is no name, no shouting."""
+    opening = text[:start].rstrip(_BEFORE_SENTENCE)
+    return (not opening or opening.endswith(_SENTENCE_ENDS)) and word.istitle()
 
 
-def _neighbours(text: str, words: list[re.Match[str]], index: int) -> tuple[str | None, str | None]:
+def _is_prose(text: str, start: int, end: int) -> bool:
+    """Whether what stands here between two spaces is no part of an address, a tag or a measure."""
+    first = text.rfind(" ", 0, start) + 1
+    last = text.find(" ", end)
+    return not _NO_PROSE.search(text[first : last if last >= 0 else len(text)])
+
+
+def _neighbours(text: str, words: list[tuple[str, int, int]], index: int) -> tuple[str | None, str | None]:
     """The words before and after a word, in lower case; None where more than a space parts them."""
     before, after = None, None
-    if index and text[words[index - 1].end() : words[index].start()] == " ":
-        before = words[index - 1].group().lower().replace("’", "'")
-    if index + 1 < len(words) and text[words[index].end() : words[index + 1].start()] == " ":
-        after = words[index + 1].group().lower().replace("’", "'")
+    _, start, end = words[index]
+    if index and words[index - 1][2] == start - 1 and text[start - 1] == " ":
+        before = words[index - 1][0].lower().replace("’", "'")
+    if index + 1 < len(words) and words[index + 1][1] == end + 1 and text[end] == " ":
+        after = words[index + 1][0].lower().replace("’", "'")
     return before, after

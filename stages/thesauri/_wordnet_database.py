@@ -5,6 +5,7 @@ Source: the manual pages wndb(5WN), cntlist(5WN), morphy(7WN) of WordNet 3.0
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 PARTS = ("noun", "verb", "adj", "adv")
@@ -33,7 +34,7 @@ class Sense:
 
 
 class Database:
-    """A WordNet database in memory."""
+    """A WordNet database in memory; the meanings of a lemma are looked up once."""
 
     def __init__(self, folder: Path) -> None:
         self._offsets = {part: _read_index(folder / f"index.{part}") for part in PARTS}
@@ -41,12 +42,19 @@ class Database:
         self._uses = _read_uses(folder / "cntlist.rev")
         self.lemmas_of_form = {part: _read_exceptions(folder / f"{part}.exc") for part in PARTS}
         self.forms_of_lemma = {part: _inverted(forms) for part, forms in self.lemmas_of_form.items()}
+        self._phrases = frozenset(lemma for lemmas in self._offsets.values() for lemma in lemmas if "_" in lemma)
+        self.senses = lru_cache(maxsize=None)(self._senses)
+        self.uses = lru_cache(maxsize=None)(self._all_uses)
 
     def has(self, lemma: str, part: str) -> bool:
         """Whether a lemma, in lower case with `_` for spaces, exists as a part of speech."""
         return lemma in self._offsets[part]
 
-    def senses(self, lemma: str, part: str) -> list[Sense]:
+    def has_phrase(self, words: str) -> bool:
+        """Whether words joined by `_` are a lemma of any part of speech."""
+        return words in self._phrases
+
+    def _senses(self, lemma: str, part: str) -> list[Sense]:
         """The meanings of a lemma, the most frequent first; empty when it is not in the database."""
         offsets = self._offsets[part].get(lemma, "").split()
         return [
@@ -54,7 +62,7 @@ class Database:
             for number, offset in enumerate(offsets, start=1)
         ]
 
-    def uses(self, lemma: str, part: str) -> int:
+    def _all_uses(self, lemma: str, part: str) -> int:
         """How often a lemma is this part of speech in WordNet's tagged texts."""
         count = len(self._offsets[part].get(lemma, "").split())
         return sum(self._uses[lemma, part, number] for number in range(1, count + 1))

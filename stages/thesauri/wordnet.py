@@ -25,6 +25,7 @@ _EVIDENCE = 5  # tagged uses from which that fraction says something
 _UNSEEN = 0.25  # uses that each other meaning is taken to have beyond the tagged ones
 _KNOWN = 3  # tagged uses in that meaning from which a word is no rarity
 
+_TELLING = frozenset({"to"}).union(BEFORE_BASE_VERBS, *(words for words, _ in PARTS_AFTER))  # of what comes after them
 _MOST_SENSES = 14  # a lemma with more of them means what stands around it: break, keep, run
 
 
@@ -55,26 +56,33 @@ def open_thesaurus(params: Params) -> Thesaurus:
 
 
 class WordNet:
-    """The synonyms of a WordNet database; see `stages.thesauri.Thesaurus`."""
+    """The synonyms of a WordNet database, each found once; see `stages.thesauri.Thesaurus`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.synonyms_of_lemma = lru_cache(maxsize=None)(self._synonyms_of_lemma)
+        self._reading = lru_cache(maxsize=None)(self._reading_after)
+        self._like = lru_cache(maxsize=None)(self._words_like)
 
     def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
         """Other words for `word` in the same form, the most used first; empty when it is better left alone."""
-        if word in LEFT_ALONE or len(word) < 3 or not (word.isascii() and word.isalpha()):
+        if word in LEFT_ALONE or len(word) < 3:
             return []
-        reading = self._reading(word, before)
-        if reading is None:
+        found = self._like(word, before if before in _TELLING else None)
+        if not found or self._is_in_phrase(word, before, after):
             return []
-        part, lemma, form = reading
-        if self._is_in_phrase(word, lemma, part, before, after):
-            return []
-        found = (inflect(synonym, part, form, self._database) for synonym in self.synonyms_of_lemma(lemma, part))
-        return [other for other in found if other and other != word and _fits_article(before, word, other)]
+        return [other for other in found if _fits_article(before, word, other)]
 
-    def _reading(self, word: str, before: str | None) -> tuple[str, str, str] | None:
+    def _words_like(self, word: str, before: str | None) -> tuple[str, ...]:
+        """Other words for `word` in the same form, whatever else stands around it but a telling word before it."""
+        reading = self._reading(word, before) if word.isascii() and word.isalpha() else None
+        if reading is None:
+            return ()
+        part, lemma, form = reading
+        found = (inflect(synonym, part, form, self._database) for synonym in self.synonyms_of_lemma(lemma, part))
+        return tuple(other for other in found if other and other != word)
+
+    def _reading_after(self, word: str, before: str | None) -> tuple[str, str, str] | None:
         """The part of speech, lemma and form that a word clearly has here, or None."""
         allowed = next((parts for words, parts in PARTS_AFTER if before in words), PARTS)
         readings = {
@@ -90,8 +98,11 @@ class WordNet:
             return None
         return best if readings[best] or len(readings) == 1 else None
 
-    def _is_in_phrase(self, word: str, lemma: str, part: str, before: str | None, after: str | None) -> bool:
+    def _is_in_phrase(self, word: str, before: str | None, after: str | None) -> bool:
         """Whether the neighbours change what a word means: phrasal verbs, compound nouns, entries of two words."""
+        reading = self._reading(word, before if before in _TELLING else None)
+        assert reading is not None
+        part, lemma, _ = reading
         if part == "verb" and after in PARTICLES:
             return True
         if part == "noun" and (self._is_noun(before) or self._is_noun(after)):
@@ -99,7 +110,7 @@ class WordNet:
         pairs = [f"{before}_{word}", f"{before}_{lemma}"]
         if after != "it":  # slang: to buy it, to make it
             pairs += [f"{word}_{after}", f"{lemma}_{after}"]
-        return any(self._database.has(pair, each) for pair in pairs for each in PARTS)
+        return any(map(self._database.has_phrase, pairs))
 
     def _is_noun(self, word: str | None) -> bool:
         if word is None or word in LEFT_ALONE:
