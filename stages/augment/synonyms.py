@@ -61,12 +61,16 @@ def _chosen_text(by_text: list[list[Place]], randomness: Callable[[], random.Ran
 
 def replaceable(text: str, thesaurus: Thesaurus, protected: frozenset[str], fixed: Sequence[Span]) -> list[Place]:
     """The words of a text for which the thesaurus has another, and that may be replaced: none that touches `fixed`."""
-    words = [(match.group(), *match.span()) for match in WORD.finditer(text)]
+    words = list(WORD.finditer(text))
     is_prose = _NO_PROSE.search(text) is None
     places = []
-    for index, (word, start, end) in enumerate(words):
+    for index, match in enumerate(words):
+        word = match.group()
         small = word.lower()
-        if small in protected or (word != small and not _begins_sentence(text, word, start)):
+        if not thesaurus.knows(small) or small in protected:
+            continue
+        start, end = match.span()
+        if word != small and not _begins_sentence(text, word, start):
             continue
         choices = thesaurus.synonyms(small, *_neighbours(text, words, index))[: len(_WEIGHTS)]
         choices = [choice for choice in choices if choice not in protected]
@@ -97,12 +101,11 @@ def _is_prose(text: str, start: int, end: int) -> bool:
     return not _NO_PROSE.search(text[first : last if last >= 0 else len(text)])
 
 
-def _neighbours(text: str, words: list[tuple[str, int, int]], index: int) -> tuple[str | None, str | None]:
+def _neighbours(text: str, words: list[re.Match[str]], index: int) -> tuple[str | None, str | None]:
     """The words before and after a word, in lower case; None where more than a space parts them."""
     before, after = None, None
-    _, start, end = words[index]
-    if index and words[index - 1][2] == start - 1 and text[start - 1] == " ":
-        before = words[index - 1][0].lower().replace("’", "'")
-    if index + 1 < len(words) and words[index + 1][1] == end + 1 and text[end] == " ":
-        after = words[index + 1][0].lower().replace("’", "'")
+    if index and text[words[index - 1].end() : words[index].start()] == " ":
+        before = words[index - 1].group().lower().replace("’", "'")
+    if index + 1 < len(words) and text[words[index].end() : words[index + 1].start()] == " ":
+        after = words[index + 1].group().lower().replace("’", "'")
     return before, after

@@ -11,6 +11,10 @@ from typing import Protocol
 class Thesaurus(Protocol):
     """Synonyms, by word and part of speech."""
 
+    def knows(self, word: str) -> bool:
+        """Whether `synonyms` may be other than empty for a word, in lower case, somewhere."""
+        ...
+
     def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
         """Other words for `word` (lower case), sorted, best first, empty when it is better left alone.
 

@@ -43,6 +43,7 @@ class Database:
         self.lemmas_of_form = {part: _read_exceptions(folder / f"{part}.exc") for part in PARTS}
         self.forms_of_lemma = {part: _inverted(forms) for part, forms in self.lemmas_of_form.items()}
         self._phrases = frozenset(lemma for lemmas in self._offsets.values() for lemma in lemmas if "_" in lemma)
+        self._words_at = lru_cache(maxsize=None)(self._words_of_line)
         self.senses = lru_cache(maxsize=None)(self._senses)
         self.uses = lru_cache(maxsize=None)(self._all_uses)
 
@@ -84,7 +85,7 @@ class Database:
         start = int(offset)
         return data[start : data.index(b"\n", start)].decode("ascii").split(" | ", 1)[0]
 
-    def _words_at(self, offset: str, part: str) -> tuple[str, ...]:
+    def _words_of_line(self, offset: str, part: str) -> tuple[str, ...]:
         fields = self._line_at(offset, part).split()
         count = int(fields[3], 16)
         return tuple(word.split("(")[0] for word in fields[4 : 4 + 2 * count : 2])  # `(a)`: where an adjective stands

@@ -62,20 +62,28 @@ class WordNet:
         self._database = database
         self.synonyms_of_lemma = lru_cache(maxsize=None)(self._synonyms_of_lemma)
         self._reading = lru_cache(maxsize=None)(self._reading_after)
+        self.knows = lru_cache(maxsize=None)(self._has_like)
         self._like = lru_cache(maxsize=None)(self._words_like)
 
     def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
         """Other words for `word` in the same form, the most used first; empty when it is better left alone."""
-        if word in LEFT_ALONE or len(word) < 3:
+        if not self.knows(word):
             return []
         found = self._like(word, before if before in _TELLING else None)
         if not found or self._is_in_phrase(word, before, after):
             return []
         return [other for other in found if _fits_article(before, word, other)]
 
+    def _has_like(self, word: str) -> bool:
+        """Whether a word has synonyms as any part of speech."""
+        if word in LEFT_ALONE or len(word) < 3 or not (word.isascii() and word.isalpha()):
+            return False
+        lemmas = ((lemma, part) for part in PARTS for lemma, _ in lemmas_of(word, part, self._database))
+        return any(self.synonyms_of_lemma(lemma, part) for lemma, part in lemmas)
+
     def _words_like(self, word: str, before: str | None) -> tuple[str, ...]:
         """Other words for `word` in the same form, whatever else stands around it but a telling word before it."""
-        reading = self._reading(word, before) if word.isascii() and word.isalpha() else None
+        reading = self._reading(word, before)
         if reading is None:
             return ()
         part, lemma, form = reading

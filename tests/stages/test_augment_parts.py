@@ -17,12 +17,18 @@ from tests.stages.test_augment import example
 class Letters:
     """A thesaurus in which every word of four letters or more has one synonym, itself twice."""
 
+    def knows(self, word: str) -> bool:
+        return True
+
     def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
         return [word + word] if len(word) >= 4 else []
 
 
 class Neighbours:
     """A thesaurus that answers with what it was asked."""
+
+    def knows(self, word: str) -> bool:
+        return True
 
     def synonyms(self, word: str, before: str | None, after: str | None) -> list[str]:
         return [f"{before} {after}"]
