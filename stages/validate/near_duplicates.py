@@ -14,7 +14,7 @@ Recall and time: `python -m benchmarks.near_duplicates`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -83,16 +83,32 @@ def allowed_edits(length: int, similarity: float) -> int:
     return int((1 - similarity) * length + 1e-9)
 
 
-def joined(left: Hashes, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
+@dataclass(frozen=True)
+class _Sorted:
+    """Hashes in order, each with the position that it had."""
+
+    values: Hashes
+    positions: Indices
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> "_Sorted":
+        """Sort hashes; equal ones stay as they lie."""
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order], order)
+
+
+def joined(left: _Sorted, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
     """The pairs of positions with equal hashes, some at a time; for each on the right at most `block` on the left."""
-    order = np.argsort(left, kind="stable")
-    first = np.searchsorted(left[order], right, side="left")
-    counts = np.minimum(np.searchsorted(left[order], right, side="right") - first, block)
-    found = np.flatnonzero(counts)
-    for part in np.array_split(found, 1 + int(counts.sum()) // PAIRS_AT_ONCE):
+    first = np.searchsorted(left.values, right, side="left")
+    found = np.flatnonzero(left.values[np.minimum(first, len(left.values) - 1)] == right)
+    if not len(found):
+        return
+    first = first[found]
+    counts = np.minimum(np.searchsorted(left.values, right[found], side="right") - first, block)
+    for part in np.array_split(np.arange(len(found)), 1 + int(counts.sum()) // PAIRS_AT_ONCE):
         sizes = counts[part]
         steps = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        yield order[np.repeat(first[part], sizes) + steps], np.repeat(part, sizes)
+        yield left.positions[np.repeat(first[part], sizes) + steps], np.repeat(found[part], sizes)
 
 
 def _pieces(length: int, count: int) -> list[tuple[int, int]]:
@@ -109,30 +125,48 @@ def _by_pieces(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[I
     codes: dict[int, Hashes] = {}
     for length in left.by_length:
         codes = {near: values for near, values in codes.items() if near >= length - PASS_JOIN_EDITS}
-        left_codes = left.codes(length)
+        left_codes, by_edits = left.codes(length), dict[int, list[_Sorted]]()
         for other in range(length - PASS_JOIN_EDITS, length + PASS_JOIN_EDITS + 1):
             edits = min(PASS_JOIN_EDITS, allowed_edits(max(length, other), similarity))
             if other not in right.by_length or edits < max(1, abs(length - other)):
                 continue
             if other not in codes:
                 codes[other] = right.codes(other)
-            for a, b in _sharing_a_piece(left_codes, codes[other], edits, weights):
+            if edits not in by_edits:
+                by_edits[edits] = _sorted_pieces(left_codes, edits, weights)
+            pairs = list(_sharing_a_piece(by_edits[edits], length, codes[other], weights))
+            if pairs:
+                a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
                 yield left.by_length[length][a], right.by_length[other][b]
 
 
-def _sharing_a_piece(left: Hashes, right: Hashes, edits: int, weights: Hashes) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of rows that share one of `edits` + 1 pieces, moved by as much as the edits before and after it allow.
+def _sorted_pieces(left: Hashes, edits: int, weights: Hashes) -> list[_Sorted]:
+    """The hashes of each of `edits` + 1 pieces of the rows."""
+    return [
+        _Sorted.of(left[:, start : start + size] @ weights[:size]) for start, size in _pieces(left.shape[1], edits + 1)
+    ]
+
+
+def _sharing_a_piece(
+    left: list[_Sorted], length: int, right: Hashes, weights: Hashes
+) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs of rows that share one of the pieces, moved by as much as the edits before and after it allow.
+
+    Args:
+        left: the pieces of rows of that length.
 
     Source: the multi-match-aware substring selection of Pass-Join, section 4.3
     """
-    longer = right.shape[1] - left.shape[1]
-    for before, (start, size) in enumerate(_pieces(left.shape[1], edits + 1)):
+    longer, edits = right.shape[1] - length, len(left) - 1
+    for before, (start, size) in enumerate(_pieces(length, edits + 1)):
         after = edits - before
-        pieces = left[:, start : start + size] @ weights[:size]
-        for shift in range(max(-before, longer - after), min(before, longer + after) + 1):
-            moved = start + shift
-            if size and 0 <= moved <= right.shape[1] - size:
-                yield from joined(pieces, right[:, moved : moved + size] @ weights[:size], PIECE_BLOCK)
+        shifts = range(max(-before, longer - after), min(before, longer + after) + 1)
+        moved = [start + shift for shift in shifts if size and 0 <= start + shift <= right.shape[1] - size]
+        if not moved:
+            continue
+        hashes = np.concatenate([right[:, place : place + size] @ weights[:size] for place in moved])
+        for a, b in joined(left[before], hashes, PIECE_BLOCK):
+            yield a, b % len(right)
 
 
 def _rows_per_band(similarity: float) -> int:
@@ -162,7 +196,8 @@ def _band_hashes(side: _Side, rows: int, wanted: Indices) -> Hashes:
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             shingles[inside], offsets.astype(np.uint64), BANDS * rows, _MINHASH_SEED
         )
-        digests = np.array(matrix.to_rows(), dtype=np.uint64).reshape(len(part), BANDS, rows)
+        numbers = chain.from_iterable(matrix.to_rows())
+        digests = np.fromiter(numbers, np.uint64, len(part) * BANDS * rows).reshape(len(part), BANDS, rows)
         result[start : start + len(part)] = digests @ weights[:rows]
     return result
 
@@ -177,7 +212,7 @@ def _by_minhash(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[
     rows = _rows_per_band(similarity)
     bands = [_band_hashes(side, rows, which) for side, which in zip((left, right), wanted, strict=True)]
     for band in range(BANDS):
-        for a, b in joined(bands[0][:, band], bands[1][:, band], BAND_BLOCK):
+        for a, b in joined(_Sorted.of(bands[0][:, band]), bands[1][:, band], BAND_BLOCK):
             yield wanted[0][a], wanted[1][b]
 
 
