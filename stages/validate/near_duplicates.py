@@ -84,21 +84,23 @@ def allowed_edits(length: int, similarity: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
     """Hashes in order, each with the position that it had."""
 
     values: Hashes
     positions: Indices
 
     @classmethod
-    def of(cls, hashes: Hashes) -> "_Sorted":
+    def of(cls, hashes: Hashes) -> "Sorted":
         """Sort hashes; equal ones stay as they lie."""
         order = np.argsort(hashes, kind="stable")
         return cls(hashes[order], order)
 
 
-def joined(left: _Sorted, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
+def joined(left: Sorted, right: Hashes, block: int) -> Iterator[tuple[Indices, Indices]]:
     """The pairs of positions with equal hashes, some at a time; for each on the right at most `block` on the left."""
+    if not len(left.values):
+        return
     first = np.searchsorted(left.values, right, side="left")
     found = np.flatnonzero(left.values[np.minimum(first, len(left.values) - 1)] == right)
     if not len(found):
@@ -125,7 +127,7 @@ def _by_pieces(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[I
     codes: dict[int, Hashes] = {}
     for length in left.by_length:
         codes = {near: values for near, values in codes.items() if near >= length - PASS_JOIN_EDITS}
-        left_codes, by_edits = left.codes(length), dict[int, list[_Sorted]]()
+        left_codes, by_edits = left.codes(length), dict[int, list[Sorted]]()
         for other in range(length - PASS_JOIN_EDITS, length + PASS_JOIN_EDITS + 1):
             edits = min(PASS_JOIN_EDITS, allowed_edits(max(length, other), similarity))
             if other not in right.by_length or edits < max(1, abs(length - other)):
@@ -140,15 +142,15 @@ def _by_pieces(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[I
                 yield left.by_length[length][a], right.by_length[other][b]
 
 
-def _sorted_pieces(left: Hashes, edits: int, weights: Hashes) -> list[_Sorted]:
+def _sorted_pieces(left: Hashes, edits: int, weights: Hashes) -> list[Sorted]:
     """The hashes of each of `edits` + 1 pieces of the rows."""
     return [
-        _Sorted.of(left[:, start : start + size] @ weights[:size]) for start, size in _pieces(left.shape[1], edits + 1)
+        Sorted.of(left[:, start : start + size] @ weights[:size]) for start, size in _pieces(left.shape[1], edits + 1)
     ]
 
 
 def _sharing_a_piece(
-    left: list[_Sorted], length: int, right: Hashes, weights: Hashes
+    left: list[Sorted], length: int, right: Hashes, weights: Hashes
 ) -> Iterator[tuple[Indices, Indices]]:
     """Pairs of rows that share one of the pieces, moved by as much as the edits before and after it allow.
 
@@ -212,7 +214,7 @@ def _by_minhash(left: _Side, right: _Side, similarity: float) -> Iterator[tuple[
     rows = _rows_per_band(similarity)
     bands = [_band_hashes(side, rows, which) for side, which in zip((left, right), wanted, strict=True)]
     for band in range(BANDS):
-        for a, b in joined(_Sorted.of(bands[0][:, band]), bands[1][:, band], BAND_BLOCK):
+        for a, b in joined(Sorted.of(bands[0][:, band]), bands[1][:, band], BAND_BLOCK):
             yield wanted[0][a], wanted[1][b]
 
 

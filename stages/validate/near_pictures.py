@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from stages.validate.near_duplicates import Indices, Matches, joined
+from stages.validate.near_duplicates import Indices, Matches, Sorted, joined
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -85,7 +85,7 @@ def find_near_pictures(hashes: Hashes, thumbnails: Thumbnails, left: Indices, ri
     other = np.full(len(hashes), -1)
     place[left], other[right] = np.arange(len(left)), np.arange(len(right))
     for one, two in both:
-        for a, b in joined(one, two, BAND_BLOCK):
+        for a, b in joined(Sorted.of(one), two, BAND_BLOCK):
             found = _near(hashes, thumbnails, left[a], right[b], bits)
             matches.add(place[found[0]], other[found[1]])
     return matches
@@ -95,7 +95,7 @@ def near_pairs(hashes: Hashes, thumbnails: Thumbnails, here: Indices, bits: int)
     """The pairs (earlier, later) of the pictures at the positions `here` that are nearly the same, by the later one."""
     pairs: set[tuple[int, int]] = set()
     for band in _bands(hashes[here], bits + 1):
-        for a, b in joined(band, band, BAND_BLOCK):
+        for a, b in joined(Sorted.of(band), band, BAND_BLOCK):
             earlier = a < b
             found = _near(hashes, thumbnails, here[a[earlier]], here[b[earlier]], bits)
             pairs.update(zip(found[0].tolist(), found[1].tolist(), strict=True))

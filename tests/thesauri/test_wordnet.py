@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import stages.thesauri.wordnet as wordnet_file
 from stages.shared.errors import MachineError
 from stages.thesauri._english_forms import inflect, lemmas_of
+from stages.thesauri._english_words import LEFT_ALONE
 from stages.thesauri._wordnet_database import Database
 from stages.thesauri.wordnet import Params, WordNet, check, open_thesaurus
-from tests.conftest import ROOT
+from tests.conftest import ROOT, sample_texts
 
 
 @pytest.fixture(scope="session")
@@ -136,3 +138,14 @@ def test_a_missing_database_is_named_with_its_package_and_parameter(tmp_path: Pa
     for function in (check, open_thesaurus):
         with pytest.raises(MachineError, match=r"data\.adj.*wordnet-base.*augment\.synonyms\.copies to 0"):
             function(params)
+
+
+def test_what_is_remembered_of_a_word_is_what_is_found_of_it_where_it_stands(wordnet: WordNet) -> None:
+    for text, _ in sample_texts(150):
+        words = [word for word in text.lower().split() if word.isalpha()]
+        for before, word, after in zip([None, *words], words, [*words[1:], None], strict=False):
+            telling = before if before in wordnet_file._TELLING else None
+            assert wordnet._reading_after(word, before) == wordnet._reading_after(word, telling)
+            if not wordnet.knows(word):
+                assert (word in LEFT_ALONE or len(word) < 3) or not wordnet._words_like(word, telling)
+                assert wordnet.synonyms(word, before, after) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from stages.validate.near_duplicates import BETWEEN_TEXTS, allowed_edits, find_near_duplicates
+from stages.validate.near_duplicates import BETWEEN_TEXTS, Sorted, allowed_edits, find_near_duplicates, joined
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 SIMILARITY = 0.9
@@ -106,3 +106,14 @@ def test_edits_are_counted_without_rounding_error() -> None:
     assert allowed_edits(19, 0.9) == 1
     assert allowed_edits(20, 0.9) == 2
     assert allowed_edits(100, 0.7) == 30
+
+
+def test_equal_hashes_are_paired_in_order_and_at_most_so_many_of_a_block() -> None:
+    draw = np.random.default_rng(2)
+    for size, block in ((0, 3), (40, 1), (40, 3), (300, 100)):
+        left, right = (draw.integers(0, 25, count).astype(np.uint64) for count in (size, 30))
+        expected = [(int(a), b) for b in range(len(right)) for a in np.flatnonzero(left == right[b])[:block]]
+        found = [
+            pair for a, b in joined(Sorted.of(left), right, block) for pair in zip(a.tolist(), b.tolist(), strict=True)
+        ]
+        assert found == expected
