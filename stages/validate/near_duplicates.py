@@ -29,6 +29,7 @@ PASS_JOIN_EDITS = 4
 SHINGLE = 3
 BANDS = 40
 PAIRS_AT_ONCE = 1_000_000
+TEXTS_AT_ONCE = 2_000  # of which the hashes lie in Python lists for a while
 # Boilerplate that thousands of texts share makes blocks whose pairs are a product. A text is compared with so many
 # of a block; a text that is really nearly the same shares other blocks too.
 PIECE_BLOCK = 100
@@ -183,8 +184,8 @@ def _band_hashes(side: _Side, rows: int, wanted: Indices) -> Hashes:
     weights = np.random.default_rng(_WEIGHTS_SEED).integers(1, 2**63, size=max(SHINGLE, rows), dtype=np.uint64)
     weights |= np.uint64(1)
     result = np.empty((len(wanted), BANDS), np.uint64)
-    for start in range(0, len(wanted), 10_000):
-        part = wanted[start : start + 10_000]
+    for start in range(0, len(wanted), TEXTS_AT_ONCE):
+        part = wanted[start : start + TEXTS_AT_ONCE]
         joined = "".join(side.texts[i] for i in part)
         points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         shingles = np.lib.stride_tricks.sliding_window_view(points, SHINGLE) @ weights[:SHINGLE]

@@ -71,16 +71,11 @@ def count_tokens(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Tokens of each text or pair of texts, special ones included and nothing cut, and how many are unknown ones."""
     different = list(dict.fromkeys(text for several in texts for text in several))
-    encoded = tokenizer(
-        different,
-        add_special_tokens=False,
-        truncation=False,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )["input_ids"]
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
     unknown = tokenizer.unk_token_id
+    encoded = (encoding.ids for encoding in backend.encode_batch_fast(different, add_special_tokens=False))
     counts = {text: (len(ids), ids.count(unknown)) for text, ids in zip(different, encoded, strict=True)}
     special = [tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)]
     tokens = [sum(counts[text][0] for text in several) + special[len(several) > 1] for several in texts]
