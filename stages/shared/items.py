@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -74,6 +76,19 @@ def reader_of(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any]) -
     return Reader(backend, settings)
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: where many objects are made and none is dropped, it looks at all for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_without_collection()
 def items_of(task: Shows, reader: Reader, examples: Sequence[Example]) -> list[Item]:
     """The items of the examples, in order: one for each window, or one for the rows that belong together.
 
