@@ -4,8 +4,10 @@ Training and production read by this one file, so that both see the same tokens.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +17,7 @@ from serving.cutting import LONG_TEXTS, cut_tokens, is_cut
 from serving.errors import BundleDamaged
 from serving.tokens import FramedText, Tokens, framed_text, layout_of, probe_of, uncut_copy, without_end
 
+TEXTS_AT_ONCE = 1_000  # that are tokenised while those before them become windows
 PLACED = ("extract", "fill", "spans")  # kinds of answers that ask where the tokens of each text lie
 
 
@@ -183,9 +186,11 @@ class Reader:
         framed = [given for several in orders for texts in several for given in self._framed(texts)]
         at_once = self._settings.get("answers") in PLACED
         encode = self._tokenizer.encode_batch if at_once else self._tokenizer.encode_batch_fast
-        encodings = iter(encode(framed, add_special_tokens=False))
         read = self.placed if at_once else self._read
-        return [_joined([read(texts, [next(encodings) for _ in texts]) for texts in several]) for several in orders]
+        parts = [framed[start : start + TEXTS_AT_ONCE] for start in range(0, len(framed), TEXTS_AT_ONCE)]
+        with ThreadPoolExecutor(1) as pool:  # the tokenizer, which needs no Python, goes on meanwhile
+            encodings = chain.from_iterable(pool.map(partial(encode, add_special_tokens=False), parts))
+            return [_joined([read(texts, [next(encodings) for _ in texts]) for texts in several]) for several in orders]
 
     def _orders(self, texts: tuple[str, ...]) -> list[tuple[str, ...]]:
         """The orders in which the texts are read."""
