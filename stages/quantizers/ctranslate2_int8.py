@@ -82,7 +82,7 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
         MachineError: CTranslate2 does not know its architecture, or is not installed.
     """
     try:
-        from stages.quantizers._ctranslate2 import convert, int8_matrices, matrices
+        from stages.shared.ctranslate2_models import convert, int8_matrices, matrices
     except ImportError as error:
         raise MachineError(f"quantize: the Python package '{error.name}' is not installed: extra `writing`.") from None
     from tokenizers import Tokenizer
@@ -90,8 +90,8 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     from serving.writing_model import WritingModel
 
     trained.model.train(False)
-    convert(trained, out / FLOAT_MODEL, None)
-    spec = convert(trained, out / SMALL_MODEL, "int8")
+    convert(trained.model, trained.folder, out / FLOAT_MODEL, None)
+    spec = convert(trained.model, trained.folder, out / SMALL_MODEL, "int8")
     tokenizer = Tokenizer.from_file(str(trained.folder / "tokenizer.json"))
     whole = WritingModel(out / FLOAT_MODEL, tokenizer, trained.settings["writes"], threads=1)
     return Quantized(

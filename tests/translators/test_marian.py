@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,9 +62,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def params_of(folder: Path | str, **options: int) -> Params:
+def params_of(folder: Path | str, **options: Any) -> Params:
     one = Model(model=str(folder), revision=None)
-    sizes = {"batch_size": 2, "num_beams": 2, "max_tokens": 32} | options
+    sizes = {"batch_size": 2, "num_beams": 2, "max_tokens": 32, "precision": "float32"} | options
     return Params(name="marian", there=one, back=one, **sizes)
 
 
@@ -125,5 +126,5 @@ def test_damaged_weights_are_named(model: Path, tmp_path: Path) -> None:
 
 def test_a_missing_library_is_named_with_its_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda library: None)
-    with pytest.raises(MachineError, match=r"sentencepiece, sacremoses.*extra `marian`"):
+    with pytest.raises(MachineError, match=r"ctranslate2, sentencepiece, sacremoses.*extra `marian`"):
         check(params_of(model))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from pyarrow.parquet import read_table
+from transformers import MarianMTModel, MarianTokenizer
 
 from stages.augment import augment
 from stages.shared.examples import features, write_split
@@ -37,7 +38,36 @@ def options(tmp_path_factory: pytest.TempPathFactory, sentences: list[str]) -> m
     write_trained(folder / "back", foreign, [plainly(text) for text in shown], UPDATES)
     torch.set_num_threads(threads)
     there, back = (marian.Model(model=str(folder / way), revision=None) for way in ("there", "back"))
-    return marian.Params(name="marian", there=there, back=back, batch_size=16, num_beams=2, max_tokens=48)
+    sizes = {"batch_size": 16, "num_beams": 2, "max_tokens": 48}
+    return marian.Params(name="marian", there=there, back=back, precision="float32", **sizes)
+
+
+def by_transformers(texts: list[str], options: marian.Params, beams: int) -> list[str]:
+    """What transformers' own search writes for each text, asked by itself."""
+    tokenizer = MarianTokenizer.from_pretrained(options.there.model)
+    model = MarianMTModel.from_pretrained(options.there.model)
+    limits = {"num_beams": beams, "max_new_tokens": options.max_tokens, "do_sample": False}
+    cut = {"truncation": True, "max_length": options.max_tokens, "return_tensors": "pt"}
+    with torch.inference_mode():
+        written = [model.generate(**tokenizer([text], **cut), **limits)[0] for text in texts]
+    return tokenizer.batch_decode(written, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("beams", [1, 2, 4])
+def test_the_words_are_those_of_transformers(options: marian.Params, sentences: list[str], beams: int) -> None:
+    asked = options.model_copy(update={"num_beams": beams})
+    assert marian.translate(sentences[:24], "there", asked) == by_transformers(sentences[:24], options, beams)
+
+
+def test_what_is_too_long_ends_where_it_does_in_transformers(options: marian.Params, sentences: list[str]) -> None:
+    short = options.model_copy(update={"max_tokens": 6, "num_beams": 1})
+    assert marian.translate(sentences[:8], "there", short) == by_transformers(sentences[:8], short, 1)
+
+
+def test_int8_says_nearly_the_same(options: marian.Params, sentences: list[str]) -> None:
+    held = sentences[:HELD_OUT]
+    said = marian.translate(held, "there", options.model_copy(update={"precision": "int8"}))
+    assert sum(one == translated(text) for one, text in zip(said, held, strict=True)) >= 0.9 * HELD_OUT
 
 
 def test_sentences_that_no_model_has_seen_are_translated_there_and_back(

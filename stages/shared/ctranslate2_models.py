@@ -11,7 +11,6 @@ from ctranslate2.converters import TransformersConverter
 from ctranslate2.converters import transformers as loaders
 from transformers import AutoTokenizer, PreTrainedModel
 
-from stages.quantizers import Trained
 from stages.shared.errors import MachineError
 
 
@@ -62,43 +61,45 @@ class _Converter(TransformersConverter):  # type: ignore[misc]
         return self.spec
 
 
-def _write_source(trained: Trained, folder: Path) -> None:
+def _write_source(model: PreTrainedModel, source: Path, folder: Path) -> None:
     """The model as the converter wants it: as many words as its tokenizer has, and no more.
 
     Words beyond, as a base may have to fill up its matrix, are in no text.
     """
-    tokenizer = AutoTokenizer.from_pretrained(str(trained.folder), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=True)
     for name in ("bos_token", "unk_token"):  # the converter wants both
         if getattr(tokenizer, name) is None:
             setattr(tokenizer, name, tokenizer.eos_token)
-    model: PreTrainedModel = trained.model
     if model.config.vocab_size != len(tokenizer):
-        model = type(model).from_pretrained(str(trained.folder), local_files_only=True, dtype="float32")
+        model = type(model).from_pretrained(str(source), local_files_only=True, dtype="float32")
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def convert(trained: Trained, out: Path, quantization: str | None) -> Any:
+def convert(model: PreTrainedModel, source: Path, out: Path, quantization: str | None) -> Any:
     """Write a CTranslate2 model into the folder `out`; give its description.
 
     Args:
+        model: on the CPU.
+        source: the folder where it lies in Transformers layout, with its tokenizer.
+        out: does not exist yet; the folder above it does.
         quantization: "int8", or None for the weights as they are.
 
     Raises:
         MachineError: CTranslate2 does not know the architecture.
     """
-    kind = type(trained.model.config).__name__
+    kind = type(model.config).__name__
     if kind not in loaders._MODEL_LOADERS:
         known = ", ".join(sorted(loaders._MODEL_LOADERS))
-        raise MachineError(f"quantize: CTranslate2 does not know a {kind}. Choose a base of another kind: {known}")
+        raise MachineError(f"CTranslate2 does not know a {kind}. Choose a base of another kind: {known}")
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch, _our_loaders():
-        _write_source(trained, Path(scratch))
+        _write_source(model, source, Path(scratch))
         converter = _Converter(scratch)
         try:
             converter.convert(str(out), quantization=quantization)
         except (ValueError, AttributeError, NotImplementedError) as error:
-            raise MachineError(f"quantize: CTranslate2 cannot convert this {kind}: {error}") from error
+            raise MachineError(f"CTranslate2 cannot convert this {kind}: {error}") from error
     for file in out.glob("*.json"):  # the order of its keys is nobody's
         file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")), ensure_ascii=False), encoding="utf-8")
     return converter.spec
