@@ -56,7 +56,7 @@ def write_model(folder: Path, texts: list[str]) -> None:
         (folder / f"{side}.model").rename(folder / f"{side}.spm")
         pieces = [line.split("\t")[0] for line in (folder / f"{side}.vocab").read_text(encoding="utf-8").splitlines()]
     words = ["</s>", "<unk>", *(piece for piece in pieces if piece not in ("<s>", "</s>", "<unk>"))]
-    words += [f"▁{number}" for number in range(WORDS - len(words) - 1)] + ["<pad>"]
+    words += [f"▁word{number}" for number in range(WORDS - len(words) - 1)] + ["<pad>"]
     (folder / "vocab.json").write_text(json.dumps({word: place for place, word in enumerate(words)}), encoding="utf-8")
     files = (str(folder / name) for name in ("source.spm", "target.spm", "vocab.json"))
     MarianTokenizer(*files, "en", "xx").save_pretrained(folder)

@@ -23,40 +23,49 @@ from stages.tasks import task_of
 
 ROOT = Path(__file__).parents[1]
 
+MODEL = "model.onnx"
+
 
 @dataclass(frozen=True)
 class Made:
     """A model in its three forms.
 
     Attributes:
+        base: folder of the model that it was made of.
         trained: folder in Transformers layout, with its tokenizer.
-        large: the float ONNX model.
-        bundle: with the int8 model, as `serving.predict` takes it.
+        bundle, float_bundle: with the int8 and with the float ONNX model, as `serving.predict` takes them.
         settings: how the model reads and answers.
     """
 
+    base: Path
     trained: Path
-    large: Path
     bundle: Path
+    float_bundle: Path
     settings: dict[str, Any]
 
 
+def _write_bundle(bundle: Path, model: Path, trained: Path, settings: dict[str, Any]) -> None:
+    bundle.mkdir()
+    shutil.copyfile(model, bundle / MODEL)
+    shutil.copyfile(trained / TOKENIZER, bundle / TOKENIZER)
+    write_json(bundle / SETTINGS, settings | {"format": FORMAT, "model": MODEL})
+    write_manifest(bundle)
+
+
 def make_bundle(out: Path, params_file: Path = ROOT / "params.yaml") -> Made:
-    """Make the untrained model of a params.yaml, in the three forms, in the folder `out`."""
+    """Make the untrained model of a params.yaml, in its forms, in the new folder `out`."""
     params = load_params(params_file)
     task, base = task_of(params.task), find_base(params.pretrain).folder
     tokenizer = tokenizer_of(base)
     torch.manual_seed(params.seed)
     model = load_model(task, base, params.task, len(tokenizer))
     settings = task.settings() | task.base_settings(tokenizer)
-    trained, scratch, bundle = (out / name for name in ("trained", "quantized", "bundle"))
-    for folder in (trained, scratch, bundle):
-        folder.mkdir()
-    write_model(model, tokenizer, trained)
-    write_settings(trained, settings)
-    found = onnx_int8.quantize(Trained(model, trained, settings), scratch, params.quantize.method)
-    shutil.copyfile(scratch / found.small, bundle / found.small)
-    shutil.copyfile(trained / TOKENIZER, bundle / TOKENIZER)
-    write_json(bundle / SETTINGS, settings | {"format": FORMAT, "model": found.small})
-    write_manifest(bundle)
-    return Made(trained, scratch / found.large, bundle, settings)
+    made = Made(base, *(out / name for name in ("trained", "bundle", "float")), settings)
+    scratch = out / "quantized"
+    scratch.mkdir(parents=True)
+    write_model(model, tokenizer, made.trained)
+    write_settings(made.trained, settings)
+    found = onnx_int8.quantize(Trained(model, made.trained, settings), scratch, params.quantize.method)
+    _write_bundle(made.bundle, scratch / found.small, made.trained, settings)
+    _write_bundle(made.float_bundle, scratch / found.large, made.trained, settings)
+    return made

@@ -145,6 +145,7 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
 
     from stages.quantizers._export import largest_difference
     from stages.quantizers._fusion import expected_fusions
+    from stages.quantizers._norms import write_out_norms
     from stages.quantizers._samples import samples_of
     from stages.shared.added import description_of
     from stages.shared.averaged import Averaged
@@ -157,6 +158,8 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
     expected = {} if has_more else expected_fusions(model.config, head)
     model.train(False)
     fused = export_fused(model, settings)
+    fusions = fusion_counts(fused, expected)
+    write_out_norms(fused.graph)
     onnx.save(fused, out / FLOAT_MODEL)
     small = _quantize(fused, out / SMALL_MODEL, params)
     samples = samples_of(model, settings)
@@ -166,5 +169,5 @@ def quantize(trained: Trained, out: Path, params: Params) -> Quantized:
         small=SMALL_MODEL,
         max_logit_difference=largest_difference(model, out / FLOAT_MODEL, samples),
         shapes=len(samples),
-        counts=[*fusion_counts(fused, expected), *quantized_counts(small, fused, products)],
+        counts=[*fusions, *quantized_counts(small, fused, products)],
     )

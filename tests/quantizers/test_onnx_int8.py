@@ -20,7 +20,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages.quantizers import Quantized, Trained, _export, _samples, onnx_int8
+from stages.quantizers import Quantized, Trained, _export, _norms, _samples, onnx_int8
 from stages.quantizers._fusion import expected_fusions
 from stages.quantizers.onnx_int8 import FLOAT_MODEL, SMALL_MODEL
 from stages.shared.errors import MachineError
@@ -95,6 +95,36 @@ def test_a_bert_is_fused_and_quantised_whole(written: tuple[Path, Quantized]) ->
         "matrix product left in float": 0,
     }
     assert all(count.observed == count.expected for count in written[1].counts)
+
+
+@pytest.mark.parametrize("make", [bert, distilbert, roberta])
+def test_norms_written_out_say_what_the_fused_ones_say(make: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
+    model = make().train(False)
+    fused = onnx_int8.export_fused(model, SETTINGS)
+    onnx.save(fused, tmp_path / "fused.onnx")
+    assert _norms.write_out_norms(fused.graph) == 4  # 2 of each layer
+    onnx.save(fused, tmp_path / "written_out.onnx")
+    before, after = (
+        onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        for name in ("fused", "written_out")
+    )
+    for sample in _samples.samples_of(model, SETTINGS):
+        assert np.abs(before.run(None, sample)[0] - after.run(None, sample)[0]).max() < 1e-5
+
+
+def test_only_norms_of_tokens_that_give_nothing_else_are_written_out() -> None:
+    graph = onnx.GraphProto()
+    pooled, norms = ["attended", "first"], "SkipLayerNormalization"
+    graph.node.extend(
+        [
+            onnx.helper.make_node("Attention", ["x", "w", "b"], ["attended"]),
+            onnx.helper.make_node("Gather", pooled, ["pooled"]),
+            onnx.helper.make_node(norms, ["pooled", "x", "gamma", "beta"], ["of_a_whole_text"], epsilon=1e-12),
+            onnx.helper.make_node(norms, ["attended", "x", "gamma", "beta"], ["n", "", "", "sum"], epsilon=1e-12),
+        ]
+    )
+    assert _norms.write_out_norms(graph) == 0
+    assert [node.op_type for node in graph.node] == ["Attention", "Gather", norms, norms]
 
 
 @pytest.mark.parametrize("make", [distilbert, roberta])
