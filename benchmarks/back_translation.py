@@ -4,7 +4,7 @@ A random Marian model of the size of an opus-mt: 6 + 6 layers, 512 wide, 58,101 
 write as many tokens for each: --tokens. Same texts (the bundled sample's), beams and batch size, all cores; the ways
 take turns. The warm cache gives again what augment has translated before.
 
-    python -m benchmarks.back_translation [--texts 64] [--tokens 16] [--rounds 3]
+    python -m benchmarks.back_translation [--texts 64] [--tokens 12] [--rounds 3]
 """
 
 import argparse
@@ -128,7 +128,7 @@ def cold_and_warm(folder: Path, texts: list[str], asked: argparse.Namespace) -> 
 def main() -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in {"texts": 64, "tokens": 16, "beams": 4, "batch-size": 32, "rounds": 3}.items():
+    for name, value in {"texts": 64, "tokens": 12, "beams": 4, "batch-size": 32, "rounds": 3}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     asked = parser.parse_args()
     sample = [row["text"] for row in read_examples(10_000)]
