@@ -34,6 +34,7 @@ from stages.quantize import size_of
 SIZES = (1, 8, 16, 32, 64)
 LENGTHS = ((19, 9, 2, 52), (38, 10, 10, 120))  # words: mean, deviation, fewest, most; of SST-2's and AG News's texts
 AT_A_TIME = 32
+PEER_VERSIONS: dict[str, str] = {}  # as it says itself
 Way = Callable[[], float]
 
 
@@ -99,7 +100,9 @@ def peer(python: str, model: Path, backend: str, texts: list[str]) -> Iterator[C
             line = process.stdout.readline()
             if not line:
                 raise RuntimeError(f"{' '.join(command)} ended early: run it by hand to see why")
-            return len(texts) / float(json.loads(line)["seconds"])
+            answer = json.loads(line)
+            PEER_VERSIONS.update(answer["versions"])
+            return len(texts) / float(answer["seconds"])
 
         yield lambda size: lambda: ask(size)
         process.stdin.close()
@@ -208,7 +211,7 @@ def main() -> None:
         if asked.peer_python:
             encoder = make_bundle(Path(scratch) / "sentences", ROOT / "recipes/faq_retrieval.yaml")
             comparisons += sentences_compared(encoder, texts, asked)
-    publish("prediction", comparisons, texts=len(texts), rounds=asked.rounds)
+    publish("prediction", comparisons, texts=len(texts), rounds=asked.rounds, peer_versions=PEER_VERSIONS)
 
 
 if __name__ == "__main__":

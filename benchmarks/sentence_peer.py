@@ -2,18 +2,22 @@
 
     PEER_PYTHON benchmarks/sentence_peer.py MODEL onnx|openvino
 
-It exports the model as its documentation says: `onnx` to int8 for AVX-512 with VNNI, `openvino` as it comes, or, with
-openvino_int8, calibrated on its default data set, which needs the hub. Then each line of standard input, JSON
-{"texts", "batch_size"}, gives a line, {"seconds", "shape"}. It needs sentence-transformers[onnx,openvino] and nothing
-of the project.
+It exports the model as its documentation says: `onnx` to int8 for AVX-512 with VNNI, `openvino` as it comes (its int8 is
+calibrated on texts of a hub). Then each line of standard input, JSON {"texts", "batch_size"}, gives a line, {"seconds",
+"shape", "versions"}. It needs nothing of the project, and in an environment of its own
+
+    pip install torch==2.13.0 sentence-transformers 'optimum-onnx[onnxruntime]' 'optimum-intel[openvino]'
 """
 
 import json
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+PACKAGES = ("sentence-transformers", "transformers", "onnxruntime", "openvino")
 
 
 def open_model(source: str, backend: str, scratch: Path) -> Any:
@@ -35,12 +39,13 @@ def main() -> None:
     source, backend = sys.argv[1:]
     with tempfile.TemporaryDirectory() as scratch:
         answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print what they like
+        versions = {name: version(name) for name in PACKAGES}
         model = open_model(source, backend, Path(scratch))
         for line in sys.stdin:
             asked = json.loads(line)
             started = time.perf_counter()
             found = model.encode(asked["texts"], batch_size=asked["batch_size"], show_progress_bar=False)
-            answer = {"seconds": time.perf_counter() - started, "shape": found.shape}
+            answer = {"seconds": time.perf_counter() - started, "shape": found.shape, "versions": versions}
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
