@@ -2,9 +2,9 @@
 
     PEER_PYTHON benchmarks/sentence_peer.py MODEL onnx|openvino
 
-It exports the model as its documentation says: `onnx` to int8 for AVX-512 with VNNI, `openvino` as it comes (its int8 is
-calibrated on texts of a hub). Then each line of standard input, JSON {"texts", "batch_size"}, gives a line, {"seconds",
-"shape", "versions"}. It needs nothing of the project, and in an environment of its own
+It exports the model as its documentation says: `onnx` to int8 for AVX-512 with VNNI, `openvino` as it comes (its int8
+is calibrated on texts of a hub). Then each line of standard input, JSON {"texts", "batch_size"}, gives a line,
+{"seconds", "shape", "versions"}. It needs nothing of the project, and in an environment of its own
 
     pip install torch==2.13.0 sentence-transformers 'optimum-onnx[onnxruntime]' 'optimum-intel[openvino]'
 """

@@ -23,6 +23,7 @@ from transformers import (
 from stages.quantizers import Quantized, Trained, _export, _norms, _samples, onnx_int8
 from stages.quantizers._fusion import expected_fusions
 from stages.quantizers.onnx_int8 import FLOAT_MODEL, SMALL_MODEL
+from stages.shared.added import add_bottlenecks, add_vectors
 from stages.shared.errors import MachineError
 
 SHAPE = {
@@ -110,6 +111,17 @@ def test_norms_written_out_say_what_the_fused_ones_say(make: Callable[[], PreTra
     )
     for sample in _samples.samples_of(model, SETTINGS):
         assert np.abs(before.run(None, sample)[0] - after.run(None, sample)[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["bottleneck", "prefix", "prompt"])
+def test_what_was_added_to_a_model_is_exported_with_it(kind: str, tmp_path: Path) -> None:
+    model = bert()
+    if kind == "bottleneck":
+        add_bottlenecks(model, 8)
+    else:
+        add_vectors(model, kind, 3)
+    found = onnx_int8.quantize(trained(model.train(False)), tmp_path, PARAMS)
+    assert found.max_logit_difference < 1e-5
 
 
 def test_only_norms_of_tokens_that_give_nothing_else_are_written_out() -> None:
