@@ -53,8 +53,21 @@ check: .venv/installed  ## ruff and mypy
 test: setup check  ## the tests, in two processes
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
-bench: setup  ## the benchmarks, as ratios measured side by side
-	@for name in ingest_memory near_duplicates training prediction; do echo "== $$name"; python -m benchmarks.$$name || exit 1; done
+BENCHMARKS := training tokenizing synonyms near_duplicates data_scale prediction cold_start back_translation overhead
+
+bench: setup .venv/bench .venv-peers/installed  ## the benchmarks, as ratios measured side by side; about 20 minutes
+	@for name in $(BENCHMARKS); do echo "== $$name"; \
+	python -m benchmarks.$$name $$([ $$name != prediction ] || echo --peer-python .venv-peers/bin/python) || exit 1; done
+	@python -m benchmarks.table
+
+.venv/bench: .venv/installed  # what is compared with, as far as it goes with the project's versions
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+.venv-peers/installed: benchmarks/peers.txt  # and what does not
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
 
 ui: setup  ## the MLflow and the Prefect page on loopback; Ctrl-C ends both
 	@echo "MLflow  http://127.0.0.1:$(MLFLOW_PORT)"; echo "Prefect http://127.0.0.1:$(PREFECT_PORT)"; \

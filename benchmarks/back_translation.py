@@ -21,7 +21,7 @@ import torch
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
 from benchmarks.comparing import Comparison, interleaved, publish, seconds_of
-from benchmarks.training import read_examples
+from benchmarks.texts import read_examples
 from serving.runtime import usable_cores
 from stages.shared.translation_cache import TranslationCache
 from stages.translators import marian

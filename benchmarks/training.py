@@ -33,7 +33,7 @@ from transformers.utils import logging as transformers_logging
 
 import flows  # noqa: F401  telemetry off
 from benchmarks.comparing import Comparison, interleaved, publish
-from benchmarks.lengths import AG_NEWS, SST, texts_of_lengths
+from benchmarks.texts import AG_NEWS, SST, texts_of_lengths
 from stages.shared.base_model import find_base, tokenizer_of
 from stages.shared.fitting import Data, History, Learner, Plan, fit
 from stages.shared.fitting.dropout import fast_dropout

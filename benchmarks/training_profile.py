@@ -11,7 +11,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import flows  # noqa: F401  telemetry off
-from benchmarks.lengths import SST
+from benchmarks.texts import SST
 from benchmarks.training import CPU, ROOT, Job, same_values
 from stages.shared.fitting.precision import chosen_precision
 from stages.shared.params import load_params

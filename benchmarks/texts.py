@@ -1,4 +1,7 @@
-"""Texts of known lengths: words of a tokenizer's vocabulary, as many as the texts of a public set have tokens."""
+"""Texts to measure with: of the bundled sample, and drawn ones with as many tokens as those of public sets."""
+
+import csv
+from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -9,6 +12,14 @@ from serving.tokens import uncut_copy
 SST = (4, 9, 11, 13, 15, 17, 18, 20, 21, 23, 24, 26, 27, 29, 31, 33, 35, 37, 41, 46, 80)
 AG_NEWS = (8, 24, 28, 30, 32, 34, 35, 37, 38, 40, 41, 42, 44, 45, 47, 48, 51, 53, 57, 69, 128)  # cut at 128
 SPECIAL = 2  # tokens around a text
+SAMPLE = Path(__file__).parents[1] / "data/sample/reviews.csv"
+
+
+def read_examples(count: int) -> list[dict[str, str]]:
+    """The first good rows of the bundled sample."""
+    with SAMPLE.open(encoding="utf-8", newline="") as file:
+        rows = [{"text": row["text"], "label": row["label"]} for row in csv.DictReader(file)]
+    return [row for row in rows if row["text"].strip() and row["label"] in ("positive", "neutral", "negative")][:count]
 
 
 def whole_words(tokenizer: Tokenizer) -> list[str]:
