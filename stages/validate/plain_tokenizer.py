@@ -24,17 +24,12 @@ class PlainTokenizer:
     """As much of transformers' tokenizers as counting needs, with their names."""
 
     def __init__(self, tokenizer: Tokenizer, unknown: str) -> None:
-        self._tokenizer = tokenizer
+        self.backend_tokenizer = tokenizer
         self.unk_token_id: int | None = tokenizer.token_to_id(unknown)
-
-    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
-        """The ids of each text's own tokens."""
-        encoded = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        return {"input_ids": [encoding.ids for encoding in encoded]}
 
     def num_special_tokens_to_add(self, pair: bool) -> int:
         """How many special tokens go around a text, or around two."""
-        count: int = self._tokenizer.num_special_tokens_to_add(pair)
+        count: int = self.backend_tokenizer.num_special_tokens_to_add(pair)
         return count
 
 
