@@ -6,7 +6,7 @@ classification examples do. T4: it groups by length. T5: the share of our time t
 take, on real tokens, in the same precision. T7: what the loop adds to forward, backward and step, and what recording
 in MLflow adds.
 
-    python -m benchmarks.training [--batches 50] [--rounds 3]
+    python -m benchmarks.training [--batches 30] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def compare(job: Job, news: Job, rounds: int) -> list[Comparison]:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=50, help="updates of each measurement")
+    parser.add_argument("--batches", type=int, default=30, help="updates of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     transformers_logging.set_verbosity_error()
