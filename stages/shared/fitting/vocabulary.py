@@ -24,12 +24,20 @@ from stages.shared.layers import body_of
 WORTH = 0.8  # with a larger share of the words in use it gains next to nothing
 
 
+def _table_of(model: PreTrainedModel) -> Any:
+    """What the model reads words by; None where it has no such table, or does not tell."""
+    try:
+        return getattr(body_of(model), "get_input_embeddings", lambda: None)()
+    except NotImplementedError:
+        return None
+
+
 def _whole_table(model: PreTrainedModel, data: Data, values: Fitting) -> nn.Embedding | None:
     """The table of words, where its rows can be told apart: trained, of one use, by AdamW alone, of known texts."""
     plain = values.optimizer == "adamw" and values.average_decay is None and not values.gradient_noise
     if not plain or values.learning_rate == "find" or values.precision == "float16" or model.config.is_encoder_decoder:
         return None
-    first, table = data.train[0], getattr(body_of(model), "get_input_embeddings", lambda: None)()
+    first, table = data.train[0], _table_of(model)
     if type(table) is not nn.Embedding or not table.weight.requires_grad or table.max_norm or table.sparse:
         return None
     if not hasattr(first.rows[0], "ids") or data.task.renewed(first, np.random.default_rng(0)) is not first:
