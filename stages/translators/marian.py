@@ -1,6 +1,6 @@
 """Translation by Marian models, such as Helsinki-NLP's opus-mt, through CTranslate2, from a folder or a hub.
 
-CTranslate2 translates several times as fast as `generate` of transformers, as benchmarks/back_translation.py measures;
+CTranslate2 translates faster than `generate` of transformers, by as much as benchmarks/back_translation.py measures;
 with the precision float32 its words are the same, but where two beams are nearly level.
 
 Longer texts than `max_tokens` are cut. Texts are padded to those that share their batch, which may move the last bits
