@@ -36,6 +36,8 @@ from benchmarks.comparing import Comparison, publish
 
 ROOT = Path(__file__).parents[1]
 BARS = {"P1a": 2.0, "P1b": 3.0, "P1c": 1.25, "P1d": 2.0, "P2": 0.3}  # seconds, but P1c
+OF_STAGES = "the import of torch and transformers: "
+OF_FLOW = "a `dvc repro --single-item` for each stage, Prefect's import and its runs: "
 IN_ONE_PROCESS = """
 import flows, json, sys, time
 from pathlib import Path
@@ -185,9 +187,9 @@ def of_stages(clone: Clone, rounds: int) -> dict[str, Spent]:
     return {name: of_middle(several) for name, several in found.items()}
 
 
-def line(bar: str, what: str, seconds: Spent) -> Comparison:
-    """A bar in seconds."""
-    note = f"{seconds.processor:.2f} s of the processor"
+def line(bar: str, what: str, seconds: Spent, why: str = "") -> Comparison:
+    """A bar in seconds; `why` is what the time goes to."""
+    note = f"{why}{seconds.processor:.2f} s of the processor"
     return Comparison(bar, what, "the bar", "s", seconds.wall, BARS[bar], seconds.wall, BARS[bar], "less", note)
 
 
@@ -218,9 +220,9 @@ def measure(folder: Path, asked: argparse.Namespace) -> None:
     )  # fmt: skip
     comparisons = [
         line("P1a", "`dvc repro` with nothing to do", nothing),
-        line("P1b", f"a stage beside its function: {slowest}, the slowest", stages[slowest]),
+        line("P1b", f"a stage beside its function: {slowest}, the slowest", stages[slowest], OF_STAGES),
         pipeline,
-        line("P1d", "what the Prefect flow adds to `dvc repro`, the server being up", added),
+        line("P1d", "what the Prefect flow adds to `dvc repro`, the server being up", added, OF_FLOW),
         line("P2", f"`--help`: {longest}, the slowest", helps[longest]),
     ]
     each = {

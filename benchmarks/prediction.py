@@ -167,6 +167,7 @@ def quality_compared(metrics: Path) -> list[Comparison]:
             lost,
             0.5,
             "less",
+            "a row of the sample's 173 is 0.6 points",
         )
     ]
 
