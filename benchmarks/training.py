@@ -40,6 +40,7 @@ from stages.shared.fitting.dropout import fast_dropout
 from stages.shared.fitting.loop import groups_of_epoch
 from stages.shared.fitting.optimizer import make_optimizer, set_learning_rate
 from stages.shared.fitting.precision import chosen_precision
+from stages.shared.fitting.vocabulary import words_in_use
 from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
 from stages.shared.progress import reporting_to
@@ -134,11 +135,11 @@ class Job:
         model, values = self.model(), self.params.train
         groups = groups_of_epoch(self.data.lengths, Plan(values, 1, "train"), epoch=0)
         batches = [self.data.batch(group[0], (1, 0, 0)) for group in groups]
-        optimizer, learner = make_optimizer(model, values), Learner(model, self.task, None)
-        set_learning_rate(optimizer, RATE)
         half = chosen_precision(values.precision, CPU) == "bfloat16"
         model.train()
-        with fast_dropout(model, CPU):
+        with fast_dropout(model, CPU), words_in_use(model, self.data, values):  # as the loop does
+            optimizer, learner = make_optimizer(model, values), Learner(model, self.task, None)
+            set_learning_rate(optimizer, RATE)
             started = time.perf_counter()
             for batch in batches:
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
