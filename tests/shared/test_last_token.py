@@ -17,8 +17,7 @@ from stages.quantizers.onnx_int8 import FLOAT_MODEL
 from stages.shared.base_model import tokenizer_of
 from stages.shared.bodies import reads_forward
 from stages.shared.headed import Headed
-from stages.shared.models import load_model
-from stages.train import write_model
+from stages.shared.models import load_model, write_model
 from tests.conftest import sample_texts
 from tests.language_models import write_causal_lm, write_llama
 
