@@ -13,7 +13,7 @@ MLFLOW_PORT ?= 5000
 PREFECT_PORT ?= 4200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup debian run test check ui bench
+.PHONY: help setup debian run test check ui bench torture
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -52,6 +52,9 @@ check: .venv/installed  ## ruff and mypy
 
 test: setup check  ## the tests, in two processes
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
+
+torture: setup  ## every fault injected and counted, in a scoreboard; about 20 minutes
+	@OMP_NUM_THREADS=1 python -m tests.torture
 
 BENCHMARKS := training tokenizing synonyms near_duplicates data_scale prediction cold_start back_translation overhead
 
