@@ -1,6 +1,6 @@
 """Run the parts and print the scoreboard; the exit code is 1 when a fault did harm.
 
-    python -m tests.torture [part ...]
+python -m tests.torture [part ...]
 """
 
 import argparse
