@@ -10,6 +10,7 @@ from flows.perform import perform, stage_function
 from flows.prefect_record import as_flow_run
 from flows.recorder import Recorder, RecorderGone
 from flows.stopping import Stopped
+from stages.shared.checkpoints import keeping
 from stages.shared.errors import ParamsError, TemperError
 from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
@@ -44,7 +45,7 @@ def recorded(recorder: Recorder, session: str, name: str, folders: list[Path], p
     status = "FAILED"
     try:
         recorder.ask("open", origin, meanwhile=lambda: _load_libraries(name))
-        with reporting_to(recorder.live):
+        with reporting_to(recorder.live), keeping(stages[-1], folders[:-1], params):
             outcome = perform(name, folders, params)
         finished: Outcome = recorder.ask("finish", outcome, out)
         status = "FINISHED"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,10 @@ def _joined(arrays: Sequence[np.ndarray]) -> torch.Tensor:
     )
 
 
+def _key(name: str, place: int) -> bytes:
+    return blake2b(f"{name}.{place}".encode(), digest_size=16).digest()
+
+
 class Lesson:
     """What the teacher said of each training item, by its position: kept on disk.
 
@@ -85,14 +90,13 @@ class Lesson:
                 for name, several in zip(self._names, made, strict=True):
                     values = several.float().cpu().numpy()
                     for place, part in zip(positions, _of_items(values, items, "attention_mask" in batch), strict=True):
-                        self._store.add(f"{name}.{place}".encode(), np.ascontiguousarray(part))
+                        self._store.add(_key(name, place), np.ascontiguousarray(part))
                 progress.advance(len(positions))
 
     def of(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
         """What it said of a batch: logits, (rows, ...), and what its layers gave, (rows, tokens, hidden)."""
         return {
-            name: _joined([self._store.get(f"{name}.{place}".encode()).copy() for place in positions])
-            for name in self._names
+            name: _joined([self._store.get(_key(name, place)).copy() for place in positions]) for name in self._names
         }
 
     def close(self) -> None:

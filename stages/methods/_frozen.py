@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages.methods import Trainable
 from stages.shared.errors import ParamsError
+from stages.shared.fitting import Hooks
 from stages.shared.kept import Kept
 from stages.shared.layers import body_of, keep_still, stacks_of
 
@@ -46,4 +47,5 @@ def freeze_lower(model: PreTrainedModel, params: Params) -> Trainable:
         keep_still(module)
     if not lower or not params.keep:
         return Trainable(model)
-    return Trainable(model, around=Kept(model, lower))
+    kept = Kept(model, lower)
+    return Trainable(model, Hooks(state=kept), around=kept)

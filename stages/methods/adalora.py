@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEEPS_HEAD = True
 LEARNS = "task"
 FIRST_SHARE, LAST_SHARE = 0.1, 0.3  # of the updates: before ranks are taken away, and after the last is
+AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # as peft names them
 EVERY = 10  # updates between two rounds in which ranks are taken away
 
 
@@ -73,6 +74,25 @@ def _penalty(wrapped: Any, weight: float) -> torch.Tensor:
     return weight * torch.stack(found).mean()
 
 
+class _Ranks:
+    """What decides on the ranks: how sensitive each entry was so far, and which ranks are left."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self._allocator = wrapped.base_model.rankallocator
+        self._config = wrapped.peft_config[wrapped.base_model.trainable_adapter_name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages, and the ranks as lists of whether each is left."""
+        averages = {name: dict(getattr(self._allocator, name)) for name in AVERAGES}
+        return averages | {"ranks": self._config.rank_pattern}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        for name in AVERAGES:
+            setattr(self._allocator, name, state[name])
+        self._config.rank_pattern = state["ranks"]
+
+
 def prepare(start: Start, data: Data, plan: Plan, params: Params) -> Trainable:
     """The model with the matrices in it; they train, and the head."""
     from stages.methods._peft import with_layers
@@ -97,7 +117,8 @@ def prepare(start: Start, data: Data, plan: Plan, params: Params) -> Trainable:
 
     wrapped = with_layers(model, config)
     after = wrapped.base_model.update_and_allocate
-    return Trainable(wrapped, Hooks(penalty=lambda: _penalty(wrapped, params.orthogonality), after_update=after))
+    hooks = Hooks(penalty=lambda: _penalty(wrapped, params.orthogonality), after_update=after, state=_Ranks(wrapped))
+    return Trainable(wrapped, hooks)
 
 
 def finish(model: PreTrainedModel) -> PreTrainedModel:

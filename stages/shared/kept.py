@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,46 +22,91 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from stages.shared.checkpoints import current_keeper
 from stages.shared.errors import MachineError
 from stages.shared.workspace import state_folder
 
 log = logging.getLogger(__name__)
+AXES = 4  # at most, of an array that is kept
+HEAD = struct.Struct(f"<16s8sB{AXES}Q")  # before each array: its key, a check of both, its axes and shape
 KNOWN = {"input_ids", "attention_mask", "token_type_ids", "decoder_input_ids", "pixel_values"}
 
 
-class Store:
-    """Arrays by a key, in a file without a name: it is gone with the process, however that ends."""
+def _check_of(key: bytes, values: bytes) -> bytes:
+    return blake2b(values, digest_size=8, key=key).digest()
 
-    def __init__(self) -> None:
-        self._folder = state_folder("kept")
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # closed by close()
+
+class Store:
+    """Arrays by a key, in a file.
+
+    Args:
+        file: what it holds is known again; None: a file without a name, which is gone with the process.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._folder = state_folder("kept") if file is None else file.parent
+        if file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # closed by close()
+        else:
+            file.touch()
+            self._file = file.open("rb+")
         self._places: dict[bytes, tuple[int, tuple[int, ...]]] = {}
         self._end = 0
+        if file is not None:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Find what is there, up to the first that is not whole."""
+        size = os.fstat(self._file.fileno()).st_size
+        while self._end + HEAD.size <= size:
+            key, check, axes, *shape = HEAD.unpack(os.pread(self._file.fileno(), HEAD.size, self._end))
+            start, shape = self._end + HEAD.size, shape[:axes]
+            length = 4 * int(np.prod(shape))
+            values = os.pread(self._file.fileno(), length, start) if axes <= AXES and start + length <= size else b""
+            if not values or check != _check_of(key, values):
+                break
+            self._places[key] = (start, tuple(shape))
+            self._end = start + length
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
 
     def add(self, key: bytes, array: np.ndarray) -> None:
         """Keep a float32 array. Raises MachineError when there is no room for it."""
+        values = np.ascontiguousarray(array).tobytes()
+        shape = [*array.shape, *[0] * (AXES - array.ndim)]
+        head = HEAD.pack(key, _check_of(key, values), array.ndim, *shape)
         try:
-            written = os.pwrite(self._file.fileno(), np.ascontiguousarray(array).tobytes(), self._end)
+            written = os.pwrite(self._file.fileno(), head + values, self._end)
         except OSError as error:
             raise MachineError(f"{self._folder}: what layers make of the texts cannot be kept: {error}") from None
-        if written != array.nbytes:
+        if written != HEAD.size + array.nbytes:
             raise MachineError(
                 f"{self._folder}: no room to keep what layers make of the texts: {self._end:,} bytes are kept, and the "
                 f"disk is full. Free some."
             )
-        self._places[key] = (self._end, array.shape)
-        self._end += array.nbytes
+        self._places[key] = (self._end + HEAD.size, array.shape)
+        self._end += written
 
     def get(self, key: bytes) -> np.ndarray:
         """The array of a key."""
         start, shape = self._places[key]
         return np.frombuffer(os.pread(self._file.fileno(), 4 * int(np.prod(shape)), start), np.float32).reshape(shape)
 
+    @property
+    def end(self) -> int:
+        """How many bytes are in use."""
+        return self._end
+
+    def forget_after(self, end: int) -> bool:
+        """Forget what was added after it had so many bytes; give whether all before that is there."""
+        self._places = {key: place for key, place in self._places.items() if place[0] < end}
+        is_whole, self._end = self._end >= end, min(self._end, end)
+        os.ftruncate(self._file.fileno(), self._end)
+        return is_whole
+
     def close(self) -> None:
-        """Give the space back."""
+        """Give the space back; of a file with a name, no more than what it takes to be open."""
         self._file.close()
 
 
@@ -90,7 +137,8 @@ class Kept:
 
     def __init__(self, model: PreTrainedModel, frozen: Sequence[nn.Module]) -> None:
         self._model, self._frozen = model, list(frozen)
-        self._store = Store()
+        keeper = current_keeper()  # what was computed in other batches differs in the last bits
+        self._store = Store(None if keeper is None else keeper.next_folder() / "kept")
         self._keys: list[bytes] | None = None
         self._lengths: list[int] = []
         self._given: torch.Tensor | None = None
@@ -112,6 +160,16 @@ class Kept:
         for module in self._frozen:
             del module.forward
         self._store.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training goes on from, beside the file."""
+        return {"end": self._store.end, "can": self._can}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have what was kept then, and no more: what a layer has just made goes on in its own precision."""
+        self._can = state["can"]
+        if not self._store.forget_after(state["end"]):
+            log.warning("some of what the frozen layers made is gone: it is computed anew, the last bits may differ")
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
         """Find out what is known of a batch before the model runs."""

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from stages.shared.params import Params
 from stages.shared.pipeline import Stage
+from stages.shared.resources import cpu_flags
 from stages.shared.session import process_key
 
 DVC_LOCK = Path("dvc.lock")
@@ -42,23 +43,13 @@ def _versions_hash() -> str:
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()
 
 
-def _cpu_flags() -> str:
-    """The vector extensions of the CPU that decide which kernels compute, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse4"))))
-
-
 def machine_tags(threads: int) -> dict[str, str]:
     """Versions, threads and CPU, and the process, so that a later start can tell whether it is still alive."""
     return {
         "temper.versions": _versions_hash(),
         "temper.python": platform.python_version(),
         "temper.threads": str(threads),
-        "temper.cpu": _cpu_flags(),
+        "temper.cpu": cpu_flags(),
         "temper.cores": str(os.cpu_count()),
         "temper.host": socket.gethostname(),
         "temper.process": process_key(psutil.Process()),

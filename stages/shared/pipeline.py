@@ -21,6 +21,7 @@ class Stage:
         dependencies: the paths it reads: the outputs of other stages, and files.
         out: the folder that it writes.
         ancestors: the names of the stages that must have run before it.
+        params: the dotted keys of params.yaml that it depends on.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Stage:
     dependencies: tuple[str, ...]
     out: Path
     ancestors: frozenset[str]
+    params: tuple[str, ...] = ()
 
 
 def _read_yaml(file: Path, yaml: YAML) -> Any:
@@ -65,5 +67,7 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
         parents = {writer[d] for d in stage["deps"] if d in writer}
         ancestors = parents.union(*(ordered[p].ancestors for p in parents))
         out = Path(stage["outs"][0])
-        ordered[ready] = Stage(ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors))
+        ordered[ready] = Stage(
+            ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors), tuple(stage.get("params", ()))
+        )
     return list(ordered.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -26,6 +27,16 @@ class Average:
         self._updates += 1
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, [weight.detach() for weight in self._weights], 1 - decay)
+
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on."""
+        return {"averages": self._averages, "updates": self._updates}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._updates = state["updates"]
+        for average, value in zip(self._averages, state["averages"], strict=True):
+            average.copy_(value)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

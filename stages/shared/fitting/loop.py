@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -21,10 +21,11 @@ from stages.shared.fitting.compiled import compiled
 from stages.shared.fitting.data import Data
 from stages.shared.fitting.dropout import fast_dropout, set_dropout
 from stages.shared.fitting.find_rate import range_test, rate_of
-from stages.shared.fitting.history import History
+from stages.shared.fitting.history import History, Row
 from stages.shared.fitting.learner import Learner, add_gradients
 from stages.shared.fitting.optimizer import add_noise, make_optimizer, set_learning_rate
 from stages.shared.fitting.precision import chosen_precision
+from stages.shared.fitting.resume import Position, Resumption
 from stages.shared.fitting.schedule import learning_rate
 from stages.shared.fitting.vocabulary import Words, words_in_use
 from stages.shared.fitting_params import Fitting
@@ -49,6 +50,14 @@ class Plan:
     section: str
 
 
+class Stateful(Protocol):
+    """What changes from update to update and is no weight that trains."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What a method or a regularizer does in the loop.
@@ -57,11 +66,13 @@ class Hooks:
         regularize: puts functions of its own into the learner, before the first update.
         penalty: what is added to the loss of each update, a scalar; None is nothing.
         after_update: called with the number of each update, counted from 1, while its gradients are there.
+        state: what the method keeps beside the weights, so that a training that was broken off can go on.
     """
 
     regularize: Callable[[Learner], None] = _nothing
     penalty: Callable[[], torch.Tensor] | None = None
     after_update: Callable[[int], None] = _nothing
+    state: Stateful | None = None
 
 
 NO_HOOKS = Hooks()
@@ -88,51 +99,78 @@ def validation_points(updates: int, times: int) -> set[int]:
 def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks: Hooks = NO_HOOKS) -> None:
     """Train the model until the epochs are over or patience is lost, and fill `history`, which keeps the best weights.
 
-    A model without trainable weights is measured as it is.
+    A model without trainable weights is measured as it is. Within a stage checkpoints are written now and then, and a
+    training that was broken off goes on from the newest, to the same weights to the bit.
 
     Raises:
         TrainingFailed: the loss or the gradient is not a finite number; `history` holds what was good until then.
         ParamsError: the precision is not for this device.
+        MachineError: there are checkpoints, and every one is damaged.
     """
-    loop = _Loop(model, data, plan, history, hooks)
-    try:
-        if not any(weight.requires_grad for weight in model.parameters()):
+    if not any(weight.requires_grad for weight in model.parameters()):
+        loop = Loop(model, data, plan, history, hooks)
+        try:
             loop.validate(0)
-            return
+        finally:
+            loop.release()
+        return
+    resumption = Resumption()
+    loop = Loop(model, data, plan, history, hooks, resumption.precision)
+    try:
         device = loop.accelerator.device
         with (
             fast_dropout(model, device),
             words_in_use(loop.model, data, plan.values) as loop.words,
             compiled(loop.model, device, loop.updates),
         ):
-            loop.find_rate()
-            _epochs(loop, data, plan, history)
+            if resumption.state is None:
+                loop.find_rate()
+            _epochs(loop, data, plan, resumption)
     finally:
         loop.release()
 
 
-def _epochs(loop: "_Loop", data: Data, plan: Plan, history: History) -> None:
-    lengths = data.lengths
+def _epochs(loop: "Loop", data: Data, plan: Plan, resumption: Resumption) -> None:
+    lengths, history = data.lengths, loop.history
+    begun = resumption.restore(loop)
+    if begun.has_ended:
+        return
     per_epoch = len(groups_of_epoch(lengths, plan, epoch=0))
     points = validation_points(per_epoch, plan.values.validations_per_epoch)
     with Progress(plan.section, len(lengths) * plan.values.epochs) as progress:
-        for epoch in range(plan.values.epochs):
+        progress.advance(history.examples)
+        for epoch in range(begun.epoch, plan.values.epochs):
             groups = groups_of_epoch(lengths, plan, epoch)
-            history.begin_epoch(padded_share(lengths, [batch for group in groups for batch in group]))
-            for position, group in enumerate(groups, start=1):
+            done = begun.updates if epoch == begun.epoch else 0
+            if not done:
+                history.begin_epoch(padded_share(lengths, [batch for group in groups for batch in group]))
+            for position, group in enumerate(groups[done:], start=done + 1):
                 loss = loop.update(group)
                 progress.advance(sum(map(len, group)), loss=loss)
                 if position in points:
                     loop.validate(epoch + position / per_epoch)
                     if history.since_best >= plan.values.patience:
                         log.info("no better validation in %d: training stops", history.since_best)
-                        return
+                        break
+                resumption.keep(loop, Position(epoch, position))
+            else:
+                continue
+            break
+    resumption.keep(loop, Position(has_ended=True))
 
 
-class _Loop:
-    """The moving parts of a training."""
+class Loop:
+    """The moving parts of a training; `precision` is that of the one that goes on."""
 
-    def __init__(self, model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        data: Data,
+        plan: Plan,
+        history: History,
+        hooks: Hooks,
+        precision: str | None = None,
+    ) -> None:
         values = plan.values
         if values.dropout is not None:
             set_dropout(model, values.dropout)
@@ -144,7 +182,7 @@ class _Loop:
             )
         if values.gradient_checkpointing:
             (getattr(model, "body", None) or model).activation_checkpointing_enable()
-        history.precision = chosen_precision(values.precision, device)
+        history.precision = precision or chosen_precision(values.precision, device)
         self.accelerator = Accelerator(mixed_precision=PRECISIONS[history.precision])
         self.model = self.accelerator.prepare(model)
         weights = None if data.weights is None else data.weights.to(self.accelerator.device)
@@ -239,8 +277,13 @@ class _Loop:
             self._require_finite({"validation loss": loss}, step, rate)
             row = {"step": step, "epoch": epoch, "validation_loss": loss, **metrics}
             self.history.add_validation(row, task.primary, self.model, tuned)
-        report(step, {f"validation.{name.removeprefix('validation_')}": value for name, value in row.items()})
+        self.report_validation(row)
         log.info("epoch %.2f: validation loss %.4f, %s %.4f", epoch, loss, task.primary, metrics[task.primary])
+
+    def report_validation(self, row: Row) -> None:
+        """Hand the figures of a validation to whoever listens."""
+        figures = {f"validation.{name.removeprefix('validation_')}": value for name, value in row.items()}
+        report(int(row["step"]), figures)
 
     def _require_finite(self, figures: dict[str, float], step: int, rate: float) -> None:
         wrong = [f"the {name} is {value}" for name, value in figures.items() if not math.isfinite(value)]

@@ -72,6 +72,16 @@ class Words:
             if any(weight is self._table.weight for weight in group["params"]):
                 self._shrunk *= 1 - group["lr"] * group["weight_decay"]
 
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on, beside the rows in use; the others are not shrunk for it, which would round."""
+        return {"whole": self._whole, "shrunk": self._shrunk}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        with torch.no_grad():
+            self._whole.copy_(state["whole"])
+        self._shrunk = state["shrunk"]
+
     def whole(self) -> torch.Tensor:
         """The whole table as it is now, (words, hidden)."""
         with torch.no_grad():
