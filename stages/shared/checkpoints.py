@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 KEPT = 2  # checkpoints of a training
-SECONDS = "TEMPER_CHECKPOINT_SECONDS"  # in the environment: at least so many between two checkpoints
+SECONDS = "TEMPER_CHECKPOINT_SECONDS"  # in the environment: at least so many between two; 0: one for each update
 USUAL_SECONDS = 60.0
 WORTH = 50  # times as long as a checkpoint takes, a training goes on at least before the next: it costs 2 % at most
 IDENTITY, LOCK = "identity.json", "lock"
@@ -136,7 +136,8 @@ class Checkpoints:
 
     def is_due(self) -> bool:
         """Whether the last one is long enough ago."""
-        return time.monotonic() - self._written >= max(self._wanted, WORTH * self._cost)
+        enough = self._wanted and max(self._wanted, WORTH * self._cost)
+        return time.monotonic() - self._written >= enough
 
     def has_written(self) -> bool:
         """Whether there is one."""
