@@ -38,6 +38,7 @@ SHORT: dict[str, Any] = {
 LORA = {"rank": 2, "alpha": 4.0, "dropout": 0.1}
 ADALORA = {"rank": 3, "target_rank": 1, "alpha": 4.0, "dropout": 0.1, "orthogonality": 0.5}
 Way = tuple[str, dict[str, Any]]
+Write = tuple[int, int]
 
 
 def ways() -> dict[str, Way]:
@@ -110,22 +111,28 @@ def kill_at_update(number: int) -> Callable[[], Any]:
     return lambda: reporting_to(sink)
 
 
-def kill_at_write(number: int) -> None:
-    """SIGKILL where something of a checkpoint is opened to be written, renamed or removed for the so manieth time."""
-    left = [number]
+def kill_at_write(checkpoint: int, place: int) -> None:
+    """SIGKILL while a checkpoint is written: where a file or folder is opened, renamed or removed for it.
+
+    Args:
+        checkpoint: its number.
+        place: how many of these things are done before.
+    """
+    left, has_begun, name = [place], [False], f"{checkpoint:06d}"
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
         writes = event == "open" and given[1] not in (None, "r", "rb")
         writes = writes or event in ("os.rename", "os.remove", "os.rmdir")
         if writes and f"{os.sep}checkpoints{os.sep}" in str(given[0]):
-            left[0] -= 1
-            if left[0] == 0:
+            has_begun[0] = has_begun[0] or name in str(given[0])
+            if has_begun[0] and left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= has_begun[0]
 
     sys.addaudithook(hook)
 
 
-def _work(job: Job, at_update: int | None, at_write: int | None, seconds: float) -> None:
+def _work(job: Job, at_update: int | None, at_write: Write | None, seconds: float) -> None:
     import logging
 
     os.chdir(job.folder)
@@ -136,7 +143,7 @@ def _work(job: Job, at_update: int | None, at_write: int | None, seconds: float)
     logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("stages").setLevel(logging.INFO)
     if at_write is not None:
-        kill_at_write(at_write)
+        kill_at_write(*at_write)
     around = kill_at_update(at_update or 0)
     params = load_params(Path("params.yaml"))
     stage = Stage(job.stage, "", job.code, job.out, frozenset(), ("seed", "task", job.stage))
@@ -144,11 +151,11 @@ def _work(job: Job, at_update: int | None, at_write: int | None, seconds: float)
         perform(job.stage, [*job.inputs, job.out], params)
 
 
-def start(job: Job, at_update: int | None = None, at_write: int | None = None, seconds: float = 0.0) -> BaseProcess:
+def start(job: Job, at_update: int | None = None, at_write: Write | None = None, seconds: float = 0.0) -> BaseProcess:
     """Begin the stage; a process in which everything is loaded already forks for it.
 
     Args:
-        at_update, at_write: where it kills itself; None: it does not.
+        at_update, at_write: where it kills itself, the latter as of kill_at_write; None: it does not.
         seconds: between two checkpoints.
     """
     context = multiprocessing.get_context("forkserver")
@@ -184,17 +191,23 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
+def set_params(folder: Path, values: dict[str, Any], of: Path | None = None) -> None:
+    """Write params.yaml of the folder with dotted keys replaced; what they were before are those of another folder."""
+    raw = YAML().load(((of or folder) / "params.yaml").read_text(encoding="utf-8"))
+    set_values(raw, values)
+    YAML().dump(raw, folder / "params.yaml")
+
+
 def job_of(prepared: Path, folder: Path, way: Way) -> Job:
     """A stage that trains in some way on what was prepared, in a folder of its own."""
     stage, values = way
     folder.mkdir(parents=True)
-    raw = YAML().load((prepared / "params.yaml").read_text(encoding="utf-8"))
-    set_values(raw, SHORT | values)
-    YAML().dump(raw, folder / "params.yaml")
+    set_params(folder, SHORT | values, prepared)
     of_stage = {
         "train": ["augment", "pretrain"],
         "distill": ["unlabelled", "validate", "augment", "train", "evaluate"],
         "pretrain": ["augment"],
+        "augment": ["validate"],
     }
     (prepared / "unlabelled").mkdir(exist_ok=True)
     return Job(folder, stage, [prepared / name for name in of_stage[stage]])
