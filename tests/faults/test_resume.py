@@ -43,6 +43,7 @@ def killed(prepared: Path, tmp_path: Path) -> Job:
     return job
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("way", ways())
 def test_a_killed_training_ends_with_the_same_bytes(prepared: Path, tmp_path: Path, way: str) -> None:
     whole, killed = (job_of(prepared, tmp_path / name, ways()[way]) for name in ("whole", "killed"))
@@ -55,6 +56,7 @@ def test_a_killed_training_ends_with_the_same_bytes(prepared: Path, tmp_path: Pa
     assert not killed.checkpoints()
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("place", [0, 3, 6, 8, 10])
 def test_killed_inside_the_write_of_a_checkpoint(prepared: Path, whole: Job, tmp_path: Path, place: int) -> None:
     """Of the third one, for which the first is removed."""
@@ -85,6 +87,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_of_a_damaged_checkpoint_the_one_before_is_used(killed: Job, whole: Job, damage: str) -> None:
     newest = killed.checkpoints()[-1]
@@ -95,6 +98,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(killed: Job, whole: Job,
     assert killed.result() == whole.result()
 
 
+@pytest.mark.fault(30)
 def test_when_all_are_damaged_nothing_begins_anew(killed: Job) -> None:
     for folder in killed.checkpoints():
         _flip(folder / "weights.safetensors")
@@ -106,6 +110,7 @@ def test_when_all_are_damaged_nothing_begins_anew(killed: Job) -> None:
     assert not killed.out.exists()
 
 
+@pytest.mark.fault(31)
 def test_other_parameters_or_code_begin_anew_and_are_named(killed: Job, prepared: Path, tmp_path: Path) -> None:
     code = tmp_path / "code.py"
     code.write_text("one", encoding="utf-8")
@@ -116,6 +121,7 @@ def test_other_parameters_or_code_begin_anew_and_are_named(killed: Job, prepared
     assert "goes on from" not in changed.said()
 
 
+@pytest.mark.fault(31)
 def test_other_data_begin_anew_and_are_named(prepared: Path, tmp_path: Path) -> None:
     data = tmp_path / "augment"
     shutil.copytree(prepared / "augment", data)
@@ -140,6 +146,7 @@ def test_another_machine_is_said(killed: Job, whole: Job) -> None:
     assert killed.result() == whole.result()
 
 
+@pytest.mark.fault(33)
 def test_two_at_once_are_refused(killed: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(killed.folder)
     stage = Stage("train", "", (), killed.out, frozenset(), ("seed", "task", "train"))
@@ -151,6 +158,7 @@ def test_two_at_once_are_refused(killed: Job, monkeypatch: pytest.MonkeyPatch) -
     assert len(killed.checkpoints()) == 2
 
 
+@pytest.mark.fault(26)
 def test_translations_of_a_killed_augment_are_used_again(prepared: Path, tmp_path: Path) -> None:
     way = ("augment", {"augment.back_translation.copies": 1})
     whole, killed = (job_of(prepared, tmp_path / name, way) for name in ("whole", "killed"))

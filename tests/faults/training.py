@@ -151,18 +151,23 @@ def _work(job: Job, at_update: int | None, at_write: Write | None, seconds: floa
         perform(job.stage, [*job.inputs, job.out], params)
 
 
+def launched(function: Callable[..., None], *given: Any) -> BaseProcess:
+    """A process that calls a function; one in which everything is loaded already forks for it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.loaded"])
+    process = context.Process(target=function, args=given)
+    process.start()
+    return process
+
+
 def start(job: Job, at_update: int | None = None, at_write: Write | None = None, seconds: float = 0.0) -> BaseProcess:
-    """Begin the stage; a process in which everything is loaded already forks for it.
+    """Begin the stage.
 
     Args:
         at_update, at_write: where it kills itself, the latter as of kill_at_write; None: it does not.
         seconds: between two checkpoints.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.loaded"])
-    process = context.Process(target=_work, args=(job, at_update, at_write, seconds))
-    process.start()
-    return process
+    return launched(_work, job, at_update, at_write, seconds)
 
 
 def ended(process: BaseProcess) -> int:

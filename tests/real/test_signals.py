@@ -1,8 +1,10 @@
 """Signals and kill -9 while a stage trains: no process is left, and no run says RUNNING."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -41,6 +43,7 @@ def training(project: Project) -> Iterator[Project]:
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_to_the_flow_ends_everything(
     training: Project, prefect_server: str, number: signal.Signals, code: int
@@ -53,13 +56,27 @@ def test_a_signal_to_the_flow_ends_everything(
     assert {run.info.status for run in training.runs()[:2]} == {"KILLED"}
 
 
-def test_ctrl_c_in_a_bare_repro_ends_everything(training: Project) -> None:
-    process = training.start("dvc", "repro")
-    wait_until(lambda: stage_is_training(training), 120)
+def checkpoints_of(project: Project) -> list[Path]:
+    """The checkpoints of trainings that were broken off."""
+    return list(project.root.glob(".temper/checkpoints/train/*/*/*/MANIFEST.json"))
+
+
+@pytest.mark.fault(28)
+def test_ctrl_c_in_a_bare_repro_ends_everything_but_the_checkpoints(training: Project) -> None:
+    process = training.start("dvc", "repro", TEMPER_CHECKPOINT_SECONDS="0")
+    wait_until(lambda: stage_is_training(training) and len(checkpoints_of(training)) == 2, 120)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)  # and once more
     assert process.wait(60) != 0
     wait_until(lambda: not pids_of(training), 20)
     assert not [run for run in training.runs() if run.info.status == "RUNNING"]
+    assert len(checkpoints_of(training)) == 2
+    process = training.start("dvc", "repro")
+    wait_until(lambda: "goes on from update" in (training.root / "output.log").read_text(encoding="utf-8"), 120)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(60)
+    wait_until(lambda: not pids_of(training), 20)
 
 
 def test_a_stage_stops_by_itself_when_its_dvc_or_its_flow_is_killed(training: Project, prefect_server: str) -> None:
@@ -94,6 +111,7 @@ def training_pids(project: Project) -> set[int]:
     }
 
 
+@pytest.mark.fault(38)
 def test_a_killed_stage_is_tried_again_and_named_and_a_time_limit_holds(training: Project, prefect_server: str) -> None:
     process = training.start("flows.finetune", "--stage-retries", "1", PREFECT_API_URL=prefect_server)
     killed: set[int] = set()

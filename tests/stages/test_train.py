@@ -176,6 +176,7 @@ def test_training_stops_when_patience_is_lost(
     assert not torch.equal(history.weights["classifier.weight"], model.classifier.weight)
 
 
+@pytest.mark.fault(38)
 def test_a_loss_that_is_no_number_stops_with_step_rate_and_remedy(
     augmented: Path, tiny_base: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def nan_from(update: int) -> Callable[..., torch.Tensor]:
     return loss_sum
 
 
+@pytest.mark.fault(38)
 def test_the_best_model_so_far_is_written_when_training_fails(
     augmented: Path, base: Path, tmp_path: Path, make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
