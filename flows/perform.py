@@ -10,7 +10,7 @@ from pathlib import Path
 from stages.shared.errors import MachineError, ParamsError, Refused, TrainingFailed
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from stages.shared.publish import MANIFEST, check_manifest, published, refused_folder, write_json
+from stages.shared.publish import MANIFEST, check_manifest, mend, published, refused_folder, write_json
 from stages.shared.workspace import write_page, write_timings
 
 METRICS = "metrics.json"
@@ -35,6 +35,7 @@ def check_folders(function: Callable[..., Outcome], folders: list[Path]) -> None
 def check_inputs(inputs: list[Path]) -> None:
     """Raise when an input is missing, or a folder that a stage wrote is not as it was written."""
     for path in inputs:
+        mend(path)
         if not path.exists():
             raise MachineError(f"{path}: no such file or folder. Run `dvc repro`, or correct the path in params.yaml.")
         if (path / MANIFEST).is_file() or (path / METRICS).is_file():

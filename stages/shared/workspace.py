@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stages.shared.disk import write_whole
 from stages.shared.outcome import Metrics
 from stages.shared.publish import MANIFEST, sha256_of, write_json
 
@@ -43,7 +44,7 @@ def write_page(stage: str, name: str, content: bytes) -> None:
     """Keep a file of a stage that holds times: `.temper/pages/<stage>/<name>`."""
     folder = state_folder("pages") / stage
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(content)
+    write_whole(folder / name, content)
 
 
 def receipt_path(session: str, stage: str) -> Path:
