@@ -7,11 +7,11 @@ from stages.distill.student import Made, make_student
 from stages.distill.timing import texts_per_second
 from stages.shared.answering import write_settings
 from stages.shared.answers import write_answers
-from stages.shared.base_model import WEIGHTS
 from stages.shared.checks import checks_table, figures_list, refuse_failed
 from stages.shared.examples import read_split
 from stages.shared.fitting import make_repeatable
 from stages.shared.held_out import Splits, answer_all, answers_of, figures_of
+from stages.shared.model_files import WEIGHTS
 from stages.shared.models import load_model, write_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import SPLITS, Params, Student

@@ -19,13 +19,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stages.shared.answering import read_settings
-from stages.shared.base_model import WEIGHTS, base_of
+from stages.shared.base_model import base_of
 from stages.shared.bootstrap import interval
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
 from stages.shared.held_out import Splits
 from stages.shared.linear_baseline import Baseline, fit_baseline
 from stages.shared.markdown import table
+from stages.shared.model_files import WEIGHTS
 from stages.shared.models import load_model
 from stages.shared.outcome import Metrics
 from stages.shared.params import Params

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from stages.shared import plugins
-from stages.shared.base_model import WEIGHTS, base_of, require_positions, write_pointer
+from stages.shared.base_model import base_of, require_positions, write_pointer
+from stages.shared.model_files import WEIGHTS, config_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.resources import peak_memory
@@ -26,8 +27,6 @@ def check(params: Params) -> None:
     Raises:
         MachineError, DataError: as `find_base`. ParamsError: something does not fit.
     """
-    from transformers import AutoConfig
-
     wanted, base = params.pretrain, base_of(params)
     if base is None:
         from stages.pretrain.new_model import check_model
@@ -38,7 +37,7 @@ def check(params: Params) -> None:
             require_positions(f"{config.model_type}, from scratch", config.to_dict(), params.task.max_tokens)
     else:
         task_of(params.task).require_fit(base)
-        config = AutoConfig.from_pretrained(str(base.folder), local_files_only=True)
+        config = config_of(base.folder)
     plugins.load("objectives", wanted.objective.name).check(config, wanted.objective)
 
 

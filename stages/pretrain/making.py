@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from transformers import AutoConfig
-
 from stages.objectives import Learnt, Objective, Start
 from stages.pretrain.new_model import family_of, make_config, make_model
 from stages.pretrain.new_tokenizer import train_tokenizer
 from stages.shared import plugins
-from stages.shared.base_model import OWN, WEIGHTS, BaseModel, longest_text, tokenizer_of
+from stages.shared.base_model import OWN, BaseModel, longest_text, tokenizer_of
 from stages.shared.fitting import make_repeatable
+from stages.shared.model_files import WEIGHTS, config_of
 from stages.shared.models import write_model
 from stages.shared.params import FromScratch, Params
 from stages.shared.publish import sha256_of
@@ -44,7 +43,7 @@ def learn_more(base: BaseModel, text: Text, out: Path, params: Params) -> tuple[
     """
     chosen = params.pretrain.objective
     objective = cast(Objective, plugins.load("objectives", chosen.name))
-    objective.check(AutoConfig.from_pretrained(str(base.folder), local_files_only=True), chosen)
+    objective.check(config_of(base.folder), chosen)
     tokenizer, folder = tokenizer_of(base.folder), out / OWN
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         learnt = objective.learn(Start(base.folder, tokenizer, text.read, Path(scratch), params.seed), chosen)

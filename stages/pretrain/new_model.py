@@ -19,13 +19,14 @@ from transformers import (
 
 from stages.pretrain.new_tokenizer import Family
 from stages.shared.errors import ParamsError
+from stages.shared.model_files import known_keys
 from stages.shared.params import FromScratch
 from stages.shared.plugins import nearest
 
 WHERE = "pretrain.from_scratch.model"
 FRAMING = ("cls_token_id", "sep_token_id")  # of some encoders' configurations, beside bos and eos
 OF_THE_TOKENIZER = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", *FRAMING)
-OF_EVERY_MODEL = {"transformers_version", "architectures", "model_type", "dtype", "id2label", "label2id"}
+OF_EVERY_MODEL = {"num_labels", "transformers_version", "architectures", "model_type", "dtype", "id2label", "label2id"}
 
 
 def _options(model: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -38,7 +39,7 @@ def _options(model: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             f"{nearest(str(name or ''), known)} Usual ones are bert, roberta, gpt2, llama, marian, bart, t5, vit."
         )
     kind = CONFIG_MAPPING[name]
-    keys = sorted(key for key in {*kind().to_dict(), *kind.attribute_map} - OF_EVERY_MODEL if key[0] != "_")
+    keys = sorted(known_keys(kind) - OF_EVERY_MODEL)
     for key in options:
         if key in OF_THE_TOKENIZER:
             raise ParamsError(f"{WHERE}.{key}: the tokenizer decides on it. Take it out.")

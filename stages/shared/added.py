@@ -6,7 +6,6 @@ It is saved with the model: the weights beside the model's own, and in added.jso
 from __future__ import annotations
 
 import inspect
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from stages.shared.errors import MachineError, ParamsError
 from stages.shared.layers import ends_of_parts, products_of
+from stages.shared.model_files import load_weights, read_settings
 from stages.shared.publish import write_json
 
 DESCRIPTION, WEIGHTS = "added.json", "added.safetensors"
@@ -172,7 +172,7 @@ def load_added(model: PreTrainedModel, folder: Path) -> None:
     """
     if not (folder / DESCRIPTION).is_file():
         return
-    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = read_settings(folder / DESCRIPTION)
     match description["kind"]:
         case "bottleneck":
             add_bottlenecks(model, description["size"])
@@ -180,6 +180,6 @@ def load_added(model: PreTrainedModel, folder: Path) -> None:
             add_vectors(model, description["kind"], description["tokens"])
         case other:
             raise MachineError(f"{folder / DESCRIPTION}: kind '{other}' is unknown to this release.")
-    wrong = model.load_state_dict(load_file(folder / WEIGHTS), strict=False).unexpected_keys
+    wrong = model.load_state_dict(load_weights(folder / WEIGHTS), strict=False).unexpected_keys
     if wrong:
         raise MachineError(f"{folder / WEIGHTS}: '{wrong[0]}' has no place in the model of this release.")

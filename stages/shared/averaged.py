@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from stages.shared.model_files import read_settings
 from stages.shared.publish import write_json
 
 MEMBERS = "members.json"
@@ -63,6 +63,6 @@ def joined_logits(said: torch.Tensor, kind: Kind) -> torch.Tensor:
 
 def read_averaged(folder: Path, load: Callable[[Path], PreTrainedModel]) -> Averaged:
     """What `Averaged.save_members` wrote."""
-    description = json.loads((folder / MEMBERS).read_text(encoding="utf-8"))
+    description = read_settings(folder / MEMBERS)
     members = [load(folder / f"member_{number}") for number in range(1, description["members"] + 1)]
     return Averaged(members, description["kind"])

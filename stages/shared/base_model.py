@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.shared.errors import DataError, MachineError, ParamsError
+from stages.shared.model_files import CONFIG, WEIGHTS, check_links, check_weights, data_alone, read_settings
 from stages.shared.params import Base, Params
 from stages.shared.publish import sha256_of, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-WEIGHTS = "model.safetensors"
 POINTER = "base.json"
 OWN = "model"  # beside a base.json: the folder of a base that was made or trained here
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")  # what configurations call them
@@ -104,18 +103,20 @@ def find_base(params: Base) -> BaseModel:
     """
     assert params.base is not None  # from scratch there is none to be found
     folder = _folder_of(params.base, params.revision)
-    missing = [name for name in (WEIGHTS, "config.json") if not (folder / name).is_file()]
+    missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
         raise MachineError(
             f"pretrain.base: {params.base}: no {' and no '.join(missing)}. Weights are read as safetensors alone, "
             f"never as a pickle; convert the model, or name another."
         )
+    check_links(folder, "pretrain.base")
     sha256 = sha256_of(folder / WEIGHTS)
     if params.sha256 not in (None, sha256):
         raise DataError(
             f"pretrain.base: {params.base}: {WEIGHTS} has SHA-256 {sha256}, and pretrain.sha256 asks for "
             f"{params.sha256}. If the change is meant, write the new hash into params.yaml."
         )
+    check_weights(folder / WEIGHTS)
     return BaseModel(params.base, params.revision, folder, sha256, is_new=False)
 
 
@@ -148,7 +149,7 @@ def require_positions(reference: str, config: Mapping[str, Any], max_tokens: int
 
 def require_length(base: BaseModel, max_tokens: int) -> None:
     """Raise ParamsError when texts may have more tokens than the base model has positions for."""
-    config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+    config = read_settings(base.folder / CONFIG)
     require_positions(base.reference, config, max_tokens)
 
 
@@ -161,9 +162,10 @@ def tokenizer_of(folder: Path, marks: Sequence[str] = ()) -> PreTrainedTokenizer
     from transformers import AutoTokenizer  # seconds, which not every stage needs
 
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(folder), use_fast=True, local_files_only=True
-        )
+        with data_alone(folder) as plain:
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                str(plain), use_fast=True, local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # transformers raises several kinds for a folder without a tokenizer
         raise MachineError(f"{folder}: holds no tokenizer that can be read: {error}") from None
     if not tokenizer.is_fast:
@@ -183,7 +185,9 @@ def write_pointer(out: Path, base: BaseModel) -> None:
 
 def read_pointer(folder: Path) -> BaseModel:
     """Find the base that a base.json pins, and check that it is still the same."""
-    pinned = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+    pinned = read_settings(folder / POINTER)
     own, is_new = pinned.pop("folder"), pinned.pop("is_new")
+    if own not in (None, OWN):
+        raise DataError(f"{folder / POINTER}: folder: {own!r}: must be null or '{OWN}'. Run `dvc repro -f pretrain`.")
     found = find_base(Base(**pinned) if own is None else Base(**{**pinned, "base": str(folder / own)}))
     return replace(found, reference=pinned["base"], is_new=is_new)

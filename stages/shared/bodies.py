@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from stages.shared.errors import ParamsError
+from stages.shared.model_files import data_alone
 
 Body = Literal["encoder", "masked_lm", "causal_lm"]
 KINDS: dict[Body, Any] = dict(zip(get_args(Body), (AutoModel, AutoModelForMaskedLM, AutoModelForCausalLM), strict=True))
@@ -39,15 +40,17 @@ def _read(kind: Any, folder: Path, words: int, options: dict[str, Any]) -> tuple
     """A model of one of the Auto classes, and the names of its weights that the folder lacks."""
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # that a new head is new is no news
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model, found = kind.from_pretrained(
-        str(folder),
-        ignore_mismatched_sizes=True,
-        local_files_only=True,
-        use_safetensors=True,
-        dtype="float32",
-        output_loading_info=True,
-        **options,
-    )
+    with data_alone(folder) as plain:
+        model, found = kind.from_pretrained(
+            str(plain),
+            ignore_mismatched_sizes=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
+            **options,
+        )
     if words and words > model.config.get_text_config().vocab_size:
         model.resize_token_embeddings(words, mean_resizing=False)
     return model, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}

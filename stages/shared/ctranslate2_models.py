@@ -12,6 +12,7 @@ from ctranslate2.converters import transformers as loaders
 from transformers import AutoTokenizer, PreTrainedModel
 
 from stages.shared.errors import MachineError
+from stages.shared.model_files import data_alone
 
 
 class _BartLoader(loaders.BartLoader):  # type: ignore[misc]  # it ships no types
@@ -66,12 +67,13 @@ def _write_source(model: PreTrainedModel, source: Path, folder: Path) -> None:
 
     Words beyond, as a base may have to fill up its matrix, are in no text.
     """
-    tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=True)
+    only_data: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(str(source), **only_data)
     for name in ("bos_token", "unk_token"):  # the converter wants both
         if getattr(tokenizer, name) is None:
             setattr(tokenizer, name, tokenizer.eos_token)
     if model.config.vocab_size != len(tokenizer):
-        model = type(model).from_pretrained(str(source), local_files_only=True, dtype="float32")
+        model = type(model).from_pretrained(str(source), use_safetensors=True, **only_data, dtype="float32")
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -93,8 +95,8 @@ def convert(model: PreTrainedModel, source: Path, out: Path, quantization: str |
     if kind not in loaders._MODEL_LOADERS:
         known = ", ".join(sorted(loaders._MODEL_LOADERS))
         raise MachineError(f"CTranslate2 does not know a {kind}. Choose a base of another kind: {known}")
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch, _our_loaders():
-        _write_source(model, source, Path(scratch))
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch, data_alone(source) as plain, _our_loaders():
+        _write_source(model, plain, Path(scratch))
         converter = _Converter(scratch)
         try:
             converter.convert(str(out), quantization=quantization)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from stages.shared.base_model import WEIGHTS as BODY_WEIGHTS
 from stages.shared.bodies import load_body, narrow, whole
 from stages.shared.errors import DataError, MachineError
 from stages.shared.heads import AtToken, ComparedTexts, LabelVectors, LastToken, MeanPooled
+from stages.shared.model_files import WEIGHTS as BODY_WEIGHTS
+from stages.shared.model_files import load_weights, read_settings
 from stages.shared.publish import sha256_of, write_json
 from stages.shared.user_head import head_file, made_head
 
@@ -145,7 +145,7 @@ def read_headed(folder: Path, words: int, task: Any, params: Any) -> Headed:
         DataError: the user's head is not the one that it was trained with.
         MachineError: its head is unknown here.
     """
-    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = read_settings(folder / DESCRIPTION)
     match description["head"]:
         case "sentence":
             headed = sentence_encoder(folder, words)
@@ -163,5 +163,5 @@ def read_headed(folder: Path, words: int, task: Any, params: Any) -> Headed:
         case other:
             raise MachineError(f"{folder / DESCRIPTION}: head '{other}' is unknown to this release.")
     if headed.head.state_dict():
-        headed.head.load_state_dict(load_file(folder / WEIGHTS))
+        headed.head.load_state_dict(load_weights(folder / WEIGHTS))
     return headed

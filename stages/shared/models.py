@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageClassification,
     AutoModelForMaskedLM,
@@ -19,6 +18,7 @@ from stages.shared.added import load_added, plain_body, save_added
 from stages.shared.averaged import MEMBERS, Averaged, read_averaged
 from stages.shared.bodies import has_token_types, load_base, load_language_model, reads_forward
 from stages.shared.headed import DESCRIPTION, at_last_token, comparing, read_headed, sentence_encoder, with_custom_head
+from stages.shared.model_files import config_of
 
 USUAL = {
     "sequence": AutoModelForSequenceClassification,
@@ -58,7 +58,7 @@ def _load_one(task: Any, folder: Path, params: Any, words: int) -> PreTrainedMod
         return sentence_encoder(folder, words)
     if params.head is not None:
         return with_custom_head(folder, words, task, params)
-    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    config = config_of(folder)
     if task.head == "compared" and has_token_types(config):
         return comparing(folder, words, len(task.outputs))
     if task.head in ("sequence", "compared") and reads_forward(config):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from serving.errors import TextRefused
 from serving.pictures import PictureReader, bytes_of
 from stages.shared.errors import ParamsError
 from stages.shared.examples import Example
+from stages.shared.model_files import CONFIG, read_settings
 from stages.shared.sections import Choice
 from stages.tasks import Batch, Prediction, Task
 from stages.tasks._labels import SingleLabel
@@ -120,7 +120,7 @@ class LabelledPictures(SingleLabel):
         """Raise ParamsError where the base is no model for pictures, or not for pictures of this size."""
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
 
-        config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+        config = read_settings(base.folder / CONFIG)
         kind = config.get("model_type")
         if kind not in KNOWN:
             raise ParamsError(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from stages.shared.errors import MachineError
+from stages.shared.model_files import WEIGHTS, check_links, check_weights, data_alone
 from stages.shared.publish import sha256_of
 from stages.shared.sections import Choice, Section
 from stages.translators import Way
@@ -128,11 +129,14 @@ def _load(model: Model, precision: Precision) -> tuple[MarianTokenizer, Translat
     from stages.shared.ctranslate2_models import convert
 
     folder = _folder_of(model)
-    local: dict[str, Any] = {"local_files_only": True}
+    check_links(folder, "augment.back_translation.translator")
+    only_data: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = MarianTokenizer.from_pretrained(folder, **local)
-        network = MarianMTModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        check_weights(folder / WEIGHTS)
+        with data_alone(folder) as plain:
+            tokenizer = MarianTokenizer.from_pretrained(plain, **only_data)
+            network = MarianMTModel.from_pretrained(plain, use_safetensors=True, dtype=torch.float32, **only_data)
+    except (MachineError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise MachineError(
             f"augment.back_translation.translator: '{model.model}' is no Marian model: {error}"
         ) from None
