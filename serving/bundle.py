@@ -1,6 +1,5 @@
 """Read a bundle: check every file against MANIFEST.json, then its settings."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ import numpy as np
 
 from serving.cutting import LONG_TEXTS
 from serving.errors import BundleDamaged, BundleMissing
+from serving.manifest import MANIFEST, check_files, read_entries, read_json
 from serving.pictures import fault_of_pictures
 
 FORMAT = 3  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
-MANIFEST, TOKENIZER, SETTINGS = "MANIFEST.json", "tokenizer.json", "settings.json"
+TOKENIZER, SETTINGS = "tokenizer.json", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -24,46 +24,6 @@ class Bundle:
     model: Path
     tokenizer: Path
     settings: dict[str, Any]
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleDamaged(f"{path}: is no JSON: {error}. Fetch the bundle again.") from None
-
-
-def _entries(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the manifest says of each file: {"bytes", "sha256"}."""
-    manifest = _read_json(folder / MANIFEST)
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if isinstance(files, dict) and all(
-        isinstance(entry, dict) and {"bytes", "sha256"} <= entry.keys() for entry in files.values()
-    ):
-        return files
-    raise BundleDamaged(f'{folder / MANIFEST}: holds no {{"files": {{name: {{"bytes", "sha256"}}}}}}.')
-
-
-def _fault(path: Path, entry: dict[str, Any]) -> str | None:
-    if not path.is_file():
-        return "missing"
-    if path.stat().st_size != entry["bytes"]:
-        return f"has {path.stat().st_size} bytes, the manifest says {entry['bytes']}"
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-            return "its SHA-256 is not the manifest's"
-    return None
-
-
-def _check_files(folder: Path) -> None:
-    entries = _entries(folder)
-    faults = [f"{name}: not in the manifest" for name in (SETTINGS,) if name not in entries]
-    for name, entry in sorted(entries.items()):
-        fault = _fault(folder / name, entry)
-        if fault:
-            faults.append(f"{name}: {fault}")
-    if faults:
-        raise BundleDamaged(f"{folder} is damaged:\n  " + "\n  ".join(faults) + "\nFetch or build the bundle again.")
 
 
 def _is_word(value: Any) -> bool:
@@ -110,7 +70,7 @@ def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
         for name, (is_fit, wanted) in needed.items()
         if not is_fit(settings.get(name))
     ]
-    listed = {name.partition("/")[0] for name in _entries(path.parent)}
+    listed = {name.partition("/")[0] for name in read_entries(path.parent)}
     if settings.get("model") not in listed:
         faults.append(f"{settings.get('model')} is not in the manifest")
     if "pictures" in settings:
@@ -128,7 +88,7 @@ def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
 def _read_extra(path: Path) -> Any:
     """An array of a .npy file, or what a .json file holds."""
     if path.suffix == ".json":
-        return _read_json(path)
+        return read_json(path)
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
@@ -138,11 +98,17 @@ def _read_extra(path: Path) -> Any:
 def _read_extras(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What an answer needs beside the settings, by the name of the file it lies in."""
     names: list[str] = settings.get("extras", [])
-    listed = _entries(folder)
+    listed = read_entries(folder)
     faults = [f"{name}: not in the manifest" for name in names if name not in listed]
     faults += [f"{name}: not the name of a file beside it" for name in names if Path(name).name != name]
     faults += [f"{name}: neither .npy nor .json" for name in names if Path(name).suffix not in (".npy", ".json")]
     faults += [f"{name}: `{Path(name).stem}` is a setting already" for name in names if Path(name).stem in settings]
+    known = {SETTINGS, TOKENIZER, *names}
+    faults += [
+        f"{name}: in the manifest, and not among the extras"
+        for name in listed
+        if Path(name).suffix in (".npy", ".json") and "/" not in name and name not in known
+    ]
     if faults:
         raise BundleDamaged(f"{folder / SETTINGS}: extras:\n  " + "\n  ".join(faults) + "\nBuild the bundle again.")
     return {Path(name).stem: _read_extra(folder / name) for name in names}
@@ -156,6 +122,6 @@ def load_bundle(folder: Path) -> Bundle:
     """
     if not (folder / MANIFEST).is_file():
         raise BundleMissing(f"{folder}: no bundle there: no {MANIFEST}. Give the folder that holds {SETTINGS}.")
-    _check_files(folder)
-    settings = _check_settings(_read_json(folder / SETTINGS), folder / SETTINGS)
+    check_files(folder, SETTINGS)
+    settings = _check_settings(read_json(folder / SETTINGS), folder / SETTINGS)
     return Bundle(folder / settings["model"], folder / TOKENIZER, settings | _read_extras(folder, settings))

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from serving.bundle import FORMAT, MANIFEST, SETTINGS, TOKENIZER
+from serving.bundle import FORMAT, SETTINGS, TOKENIZER
+from serving.manifest import MANIFEST
 from serving.predict import Predictor
 from stages.package.card import Facts, data_facts, model_card
 from stages.shared.answering import EXTRAS, read_settings

@@ -10,7 +10,7 @@ import pytest
 from serving.answers import answers_for
 from serving.bundle import load_bundle
 from serving.errors import BundleDamaged, BundleMissing
-from stages.shared.publish import write_manifest
+from stages.shared.publish import write_json, write_manifest
 from tests.quantized import Chain
 from tests.serving.handmade import write_bundle
 
@@ -53,7 +53,9 @@ def test_every_damaged_file_is_named_at_once(bundle: Path) -> None:
     assert lines[2].endswith("missing")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"files": {"model.onnx": 1}}', "\x00"])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "[" * 100_000, '{"files": {}, "more": 1}', '{"files": {"model.onnx": 1}}', "\x00"]
+)
 def test_a_damaged_manifest_is_an_error_of_its_own(bundle: Path, content: str) -> None:
     (bundle / "MANIFEST.json").write_text(content, encoding="utf-8")
     with pytest.raises(BundleDamaged, match=r"MANIFEST\.json"):
@@ -64,8 +66,51 @@ def test_a_damaged_manifest_is_an_error_of_its_own(bundle: Path, content: str) -
 def test_a_file_that_the_manifest_leaves_out_is_not_trusted(bundle: Path, name: str) -> None:
     manifest = json.loads((bundle / "MANIFEST.json").read_text(encoding="utf-8"))
     del manifest["files"][name]
-    (bundle / "MANIFEST.json").write_text(json.dumps(manifest), encoding="utf-8")
+    write_json(bundle / "MANIFEST.json", manifest)
     with pytest.raises(BundleDamaged, match=rf"{name}:? (is )?not in the manifest"):
+        load_bundle(bundle)
+
+
+def test_a_manifest_in_other_bytes_than_those_that_were_written_is_found(bundle: Path) -> None:
+    manifest = bundle / "MANIFEST.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(BundleDamaged, match=r"MANIFEST\.json: its bytes"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["extra.txt", "more/model.onnx", "empty/", "link"])
+def test_what_the_manifest_does_not_name_is_found(bundle: Path, name: str) -> None:
+    if name == "link":
+        (bundle / name).symlink_to(bundle.parent)
+    elif name.endswith("/"):
+        (bundle / name).mkdir()
+    else:
+        (bundle / name).parent.mkdir(exist_ok=True)
+        (bundle / name).write_text("x", encoding="utf-8")
+    with pytest.raises(BundleDamaged, match=f"{name.strip('/')}: not in the manifest"):
+        load_bundle(bundle)
+
+
+def test_a_link_is_not_the_file_that_was_written(bundle: Path) -> None:
+    (bundle / "model.onnx").rename(bundle.parent / "model.onnx")
+    (bundle / "model.onnx").symlink_to(bundle.parent / "model.onnx")
+    with pytest.raises(BundleDamaged, match=r"model\.onnx: a link"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "weights.bin", "model/code.py", "custom_ops.so", "model.onnx.data"])
+def test_a_file_that_no_bundle_has_is_refused_though_the_manifest_names_it(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("x", encoding="utf-8")
+    write_manifest(bundle)
+    with pytest.raises(BundleDamaged, match=f"{name}: no file that a bundle has"):
+        load_bundle(bundle)
+
+
+def test_an_array_that_no_setting_names_is_refused(bundle: Path) -> None:
+    np.save(bundle / "more.npy", np.zeros(3))
+    write_manifest(bundle)
+    with pytest.raises(BundleDamaged, match=r"more\.npy: in the manifest, and not among the extras"):
         load_bundle(bundle)
 
 
