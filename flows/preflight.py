@@ -9,12 +9,18 @@ from pathlib import Path
 from stages.shared.errors import MachineError, TemperError
 from stages.shared.params import PARAMS_FILE, Params, load_params
 from stages.shared.pipeline import read_stages
+from stages.shared.publish import require_writable
 
 
 def _check_source(params: Params) -> None:
     path = Path(params.ingest.source.path)
     if not path.exists():
         raise MachineError(f"ingest.source.path: {path}: no such file or folder. Correct it in {PARAMS_FILE}.")
+
+
+def _check_outputs(params: Params) -> None:
+    for stage in read_stages():
+        require_writable(stage.out)
 
 
 def _check_base(params: Params) -> None:
@@ -81,7 +87,7 @@ OF_PARAMS: Checks = (
     _check_distill,
     _check_quantizer,
 )  # by the parameters alone: before anything is downloaded
-OF_MACHINE: Checks = (_check_source, _check_base, _check_text, _check_augment)
+OF_MACHINE: Checks = (_check_outputs, _check_source, _check_base, _check_text, _check_augment)
 
 
 def check_before_anything_runs() -> Params:

@@ -11,7 +11,8 @@ from flows.prefect_record import as_flow_run
 from flows.recorder import Recorder, RecorderGone
 from flows.stopping import Stopped
 from stages.shared.checkpoints import keeping
-from stages.shared.errors import ParamsError, TemperError
+from stages.shared.disk import is_full
+from stages.shared.errors import MachineError, ParamsError, TemperError
 from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import PARAMS_FILE, Params, load_params
@@ -72,19 +73,24 @@ def exit_code_of(action: Callable[[], Outcome]) -> tuple[int, str]:
         return stop.exit_code, str(stop)
     except MemoryError:
         return 4, "out of memory. Lower the batch size of the stage in params.yaml, or give the machine more."
-    except Exception:  # a fault of ours: the only case in which a user sees a traceback
+    except Exception as error:  # a fault of ours: the only case in which a user sees a traceback
+        if is_full(error):
+            return MachineError.exit_code, f"no room on a disk: {error}. Free some; what was there before is as it was."
         return 1, traceback.format_exc()
 
 
 def run_stage(recorder: Recorder, name: str, folders: list[Path]) -> tuple[int, str]:
     """Run a stage as dvc.yaml asks for it; give its exit code and its last word."""
     session = session_id()
-    write_receipt(session, name, {"state": "running"})  # what is left when the stage is killed
 
     def action() -> Outcome:
         return recorded(recorder, session, name, folders, load_params(PARAMS_FILE))
 
-    code, message = as_flow_run(name, lambda: exit_code_of(action))
-    state = {0: "ran"}.get(code, "failed")
-    write_receipt(session, name, {"state": state, "exit_code": code, "message": message})
+    try:
+        write_receipt(session, name, {"state": "running"})  # what is left when the stage is killed
+        code, message = as_flow_run(name, lambda: exit_code_of(action))
+        state = {0: "ran"}.get(code, "failed")
+        write_receipt(session, name, {"state": state, "exit_code": code, "message": message})
+    except MachineError as error:
+        return error.exit_code, str(error)
     return code, message

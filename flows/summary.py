@@ -1,27 +1,21 @@
 """The short text at the end of a pipeline run: what each stage did, the figures, where the bundle lies."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from stages.shared.pipeline import Stage, read_stages
-from stages.shared.workspace import receipt_path
+from stages.shared.workspace import read_state, receipt_path
 
 SHOWN = 4  # figures that fit a line
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def stage_states(session: str, stages: list[Stage]) -> dict[str, tuple[str, str]]:
     """State and message of each stage of a pipeline run: Completed, Cached, Failed or Skipped, from its receipts."""
     states: dict[str, tuple[str, str]] = {}
     for stage in stages:
-        receipt = _read_json(receipt_path(session, stage.name))
+        receipt = read_state(receipt_path(session, stage.name))
         broken = sorted(name for name in stage.ancestors if states[name][0] == "Failed")
         if receipt:
-            state = ("Completed" if receipt["state"] == "ran" else "Failed", receipt["message"])
+            state = ("Completed" if receipt.get("state") == "ran" else "Failed", receipt.get("message", "killed"))
         elif broken:
             state = ("Skipped", f"after {', '.join(broken)}")
         else:
@@ -33,12 +27,12 @@ def stage_states(session: str, stages: list[Stage]) -> dict[str, tuple[str, str]
 
 def exit_code(session: str, stages: list[Stage]) -> int:
     """The exit code of the first stage that failed, 0 when none did."""
-    codes = (_read_json(receipt_path(session, stage.name)).get("exit_code", 0) for stage in stages)
+    codes = (read_state(receipt_path(session, stage.name)).get("exit_code", 0) for stage in stages)
     return next((code for code in codes if code), 0)
 
 
 def _figures(stages: list[Stage]) -> list[str]:
-    metrics = {stage.name: _read_json(stage.out / "metrics.json") for stage in stages}
+    metrics = {stage.name: read_state(stage.out / "metrics.json") for stage in stages}
     evaluated, distilled, quantized = (metrics.get(name, {}) for name in ("evaluate", "distill", "quantize"))
     names = [
         name.removeprefix("test.") for name in evaluated if name.startswith("test.") and f"{name}_low" in evaluated
@@ -57,7 +51,7 @@ def _figures(stages: list[Stage]) -> list[str]:
 
 def _example(bundle: Path) -> str:
     """A command that asks the bundle something."""
-    inputs = _read_json(bundle / "settings.json").get("inputs", [])
+    inputs = read_state(bundle / "settings.json").get("inputs", [])
     texts = ["'It came a day late.'"] if len(inputs) == 1 else [f"'the {name}'" for name in inputs]
     return f"python -m serving.predict --bundle {bundle} {' '.join(texts)}"
 

@@ -10,7 +10,12 @@ from stages.shared.errors import MachineError
 
 OF_THE_DISK = (errno.EIO, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SIGNS_OF_FULL = (*map(os.strerror, _FULL), *(f"os error {number})" for number in _FULL), "requested and")  # by numpy
+_SIGNS_OF_FULL = (
+    *map(os.strerror, _FULL),
+    *(f"os error {number})" for number in _FULL),  # libraries written in Rust
+    "requested and",  # numpy
+    "disk is full",  # SQLite
+)
 
 
 def sync(path: Path) -> None:
@@ -117,6 +122,8 @@ def remove_folder(folder: Path) -> None:
             folder.unlink()
         elif folder.exists():
             shutil.rmtree(folder)
+    except FileNotFoundError:  # another process was quicker
+        remove_folder(folder)
     except OSError as error:
         raise MachineError(
             f"{error.filename or folder}: cannot be removed: {error.strerror or error}. Remove {folder} by hand."

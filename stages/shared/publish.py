@@ -177,17 +177,15 @@ def _put(staging: Path, target: Path) -> None:
 
 def require_writable(out: Path) -> None:
     """Raise MachineError when an output cannot be written, or cannot replace the one that is there."""
-    staging = _staging_of(out)
+    probe = out.parent / f".{out.name}.{os.getpid()}.probe"
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise MachineError(f"{out}: a file or a link, where a folder is to be written. Move it away.")
     if out.is_mount():
         raise MachineError(f"{out}: a mounted file system, which no folder can replace. Mount the folder above it.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        mend(out)
-        remove_folder(staging)
-        staging.mkdir()
-        staging.rmdir()
+        probe.mkdir()
+        probe.rmdir()
     except OSError as error:
         raise cannot_write(out, error, 0) from error
     for folder in (out, *out.rglob("*")) if out.exists() else ():
@@ -210,8 +208,9 @@ def _explained(out: Path, error: Exception) -> Exception:
     if is_full(error):
         return no_room_for_the_rest(out, _staging_of(out), error)
     if isinstance(error, OSError):
-        place = str(error.filename or "")
-        if place.startswith((str(out), str(_staging_of(out)))) or (not place and error.errno in OF_THE_DISK):
+        place = Path(str(error.filename or ""))
+        is_ours = place.is_relative_to(out.parent) and out.name in str(place)
+        if is_ours if error.filename else error.errno in OF_THE_DISK:
             return cannot_write(out, error, 0)
     return error
 
@@ -229,6 +228,8 @@ def published(out: Path) -> Iterator[Path]:
     require_writable(out)
     staging, refused = _staging_of(out), refused_folder(out)
     try:
+        mend(out)
+        remove_folder(staging)
         staging.mkdir()
         try:
             yield staging

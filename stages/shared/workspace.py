@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.shared.disk import write_whole
+from stages.shared.disk import cannot_write, write_whole
 from stages.shared.outcome import Metrics
 from stages.shared.publish import MANIFEST, sha256_of, write_json
 
@@ -22,8 +22,20 @@ def clone_root() -> Path:
 def state_folder(name: str) -> Path:
     """`.temper/<name>` of the clone, made when missing."""
     folder = clone_root() / ".temper" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error, 0) from error
     return folder
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What a JSON file in there says; nothing where it is missing or damaged, for it can be done without."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write_timings(stage: str, out: Path, timings: Metrics) -> None:
@@ -33,11 +45,10 @@ def write_timings(stage: str, out: Path, timings: Metrics) -> None:
 
 def read_timings(stage: str, out: Path) -> Metrics:
     """How long the stage took that wrote this very output, on this machine; empty where it was not made here."""
-    path = state_folder("timings") / f"{stage}.json"
-    if not path.is_file() or not (out / MANIFEST).is_file():
+    found = read_state(state_folder("timings") / f"{stage}.json")
+    if not found or not (out / MANIFEST).is_file():
         return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.pop("manifest") == sha256_of(out / MANIFEST) else {}
+    return found if found.pop("manifest", None) == sha256_of(out / MANIFEST) else {}
 
 
 def write_page(stage: str, name: str, content: bytes) -> None:
