@@ -12,6 +12,7 @@ in MLflow adds.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import tempfile
 import time
@@ -20,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from accelerate.state import AcceleratorState
-from mlflow import MlflowClient
 from transformers import (
     AutoModelForSequenceClassification,
     DataCollatorWithPadding,
@@ -43,15 +44,19 @@ from stages.shared.fitting.loop import NO_HOOKS, _Loop, groups_of_epoch
 from stages.shared.fitting.optimizer import make_optimizer, set_learning_rate
 from stages.shared.fitting.precision import chosen_precision
 from stages.shared.fitting.vocabulary import words_in_use
+from stages.shared.lineage import Origin
 from stages.shared.models import load_model
 from stages.shared.params import Params, load_params
+from stages.shared.pipeline import Stage
 from stages.shared.progress import reporting_to
-from stages.shared.tracking.runs import LiveMetrics
+from stages.shared.session import process_key
+from stages.shared.tracking import Record
 from stages.tasks import Batch, task_of
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 RATE = 5e-5
+STAGE = Stage("train", "", (), Path("data/train"), frozenset())
 OF_STEP = "the rest lies between the products: casts, dropout, norms, GELU, softmax, AdamW; see the profile"
 
 
@@ -172,18 +177,18 @@ class Job:
 
     def recorded(self) -> float:
         """The share of the time of `fit` in which its figures are written to MLflow, measured within one run."""
-        with tempfile.TemporaryDirectory() as scratch:
-            client = MlflowClient(f"sqlite:///{scratch}/mlflow.db")
-            run = client.create_run(client.create_experiment("speed"))
-            live, spent = LiveMetrics(client, run.info.run_id), 0.0
+        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+            record, spent = Record(), 0.0
+            tags = {"temper.host": "speed", "temper.process": process_key(psutil.Process())}
+            record.open(Origin("speed", "train", {}, tags, {}))
 
             def timed(step: int, values: dict[str, float]) -> None:
                 nonlocal spent
-                spent += seconds_of(lambda: live(step, values))
+                spent += seconds_of(lambda: record.live(step, values))
 
             with reporting_to(timed):
                 speed = self.ours()
-            spent += seconds_of(live.flush)
+            spent += seconds_of(lambda: record.end("speed", [STAGE], "FINISHED"))
             return spent / (len(self.data.train) / speed)
 
     def products(self) -> float:

@@ -49,6 +49,7 @@ def _serve(connection: Connection) -> None:
         try:
             number, is_asked, name, given = connection.recv()
         except (EOFError, OSError):
+            _attempt(lambda: record and record.abandon())
             return
         answer = None
         if fault is None:

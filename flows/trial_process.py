@@ -16,7 +16,7 @@ import psutil
 
 from flows.stage_process import child_environment, kill_group
 from stages.shared.errors import MachineError
-from stages.shared.tracking.runs import STUDY_RUN
+from stages.shared.lineage import STUDY_RUN
 from stages.shared.workspace import clone_root
 
 SECONDS_BETWEEN_LOOKS = 2.0

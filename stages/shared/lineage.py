@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from stages.shared.resources import cpu_flags
 from stages.shared.session import process_key
 
 DVC_LOCK = Path("dvc.lock")
+STUDY_RUN = "TEMPER_STUDY_RUN"  # in the environment of a trial: the MLflow run of its study, above its parent run
 
 
 def _git(*words: str) -> str | None:
@@ -90,6 +92,8 @@ class Origin:
         params: the whole of params.yaml.
         tags: of code_tags and machine_tags.
         hashes: of dependency_hashes.
+        name: of the pipeline run, for people.
+        study: the MLflow run of the search that the pipeline run is a trial of.
     """
 
     session: str
@@ -97,10 +101,16 @@ class Origin:
     params: dict[str, Any]
     tags: dict[str, str]
     hashes: dict[str, str]
+    name: str = ""
+    study: str = ""
 
 
 def origin_of(session: str, stage: Stage, params: Params) -> Origin:
     """What a stage that this process runs comes from."""
     tags = {**code_tags(), **machine_tags(params.train.threads)}
     values = params.model_dump(mode="json", by_alias=True)
-    return Origin(session, stage.name, values, tags, dependency_hashes(stage.dependencies))
+    if flow_run := os.environ.get("TEMPER_FLOW_RUN"):
+        tags["temper.prefect.flow_run"] = flow_run
+    name = os.environ.get("DVC_EXP_NAME") or time.strftime("run %Y-%m-%d %H:%M:%S")
+    study = os.environ.get(STUDY_RUN, "")
+    return Origin(session, stage.name, values, tags, dependency_hashes(stage.dependencies), name, study)

@@ -11,9 +11,10 @@ from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.pipeline import Stage
-from stages.shared.publish import write_json
-from stages.shared.tracking import StageRun, open_stage_run, register_bundle
-from stages.shared.tracking.runs import allowed_name, flatten
+from stages.shared.publish import MANIFEST, sha256_of, write_json, write_manifest
+from stages.shared.tracking import Record
+from stages.shared.tracking.registry import register_bundle
+from stages.shared.tracking.runs import StageRun, allowed_name, flatten, open_stage_run
 from stages.shared.tracking.store import store_uri
 
 STAGE = Stage("package", "", (), Path("data/package"), frozenset())
@@ -38,8 +39,10 @@ def register(run: StageRun, out: Path, figure: float, bundle: str = "b1", test: 
     """Register a bundle of model `out.name` with these facts; give what became of it."""
     (out / "bundle").mkdir(parents=True, exist_ok=True)
     (out / "bundle/model.onnx").write_text(bundle, encoding="utf-8")
+    write_manifest(out / "bundle")
     facts: dict[str, Any] = {"name": out.name, "primary": "macro_f1", "value": figure}
-    write_json(out / "registration.json", facts | {"test_sha256": test, "bundle_sha256": bundle})
+    digest = sha256_of(out / "bundle" / MANIFEST)
+    write_json(out / "registration.json", facts | {"test_sha256": test, "bundle_sha256": digest})
     return register_bundle(run, out, Outcome("made", {})).summary
 
 
@@ -66,18 +69,25 @@ def test_the_champion_moves_only_to_what_is_not_worse_on_the_same_test_data(run:
 
 
 def test_any_label_can_be_part_of_a_metric(run: StageRun, tmp_path: Path) -> None:
-    run.finish(Outcome("done", {"test.f1.R&D (new?)": 0.5, "test.f1.好评": 0.25}), tmp_path)
+    run.finish(Outcome("done", {"test.f1.R&D (new?)": 0.5, "test.f1.好评": 0.25}), tmp_path, at=1)
     metrics = run.client.get_run(run.run_id).data.metrics
     assert metrics == {"test.f1.R_D _new__": 0.5, "test.f1.好评": 0.25}
 
 
-def test_live_figures_arrive_with_their_steps(run: StageRun) -> None:
+def test_live_figures_arrive_with_their_steps(store: None, tmp_path: Path, make_params: Callable[..., Params]) -> None:
+    record, session = Record(), tmp_path.name
+    record.open(origin_of(session, STAGE, make_params()))
     for step in range(1200):
-        run.live(step, {"loss": 1 / (step + 1)})
-    run.end("train", "FINISHED")
-    history = run.client.get_metric_history(run.run_id, "loss")
+        record.live(step, {"loss": 1 / (step + 1)})
+    record.end(session, [STAGE], "FINISHED")
+    client = MlflowClient(store_uri())
+    experiment = client.get_experiment_by_name("temper")
+    assert experiment is not None
+    child, parent = client.search_runs([experiment.experiment_id], max_results=2)
+    history = client.get_metric_history(child.info.run_id, "loss")
     assert sorted(point.step for point in history) == list(range(1200))
-    assert run.client.get_run(run.parent_id).info.status == "FINISHED"
+    assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert not list(Path(".temper/spool").iterdir())
 
 
 def test_names_and_nested_parameters() -> None:
@@ -97,7 +107,7 @@ def test_the_store_is_in_the_clone_also_from_a_queued_experiment(
 
 def test_what_was_measured_beside_the_stage_is_a_run_of_its_own_below_the_parent(run: StageRun, tmp_path: Path) -> None:
     children = {"ladder: majority": {"test.accuracy": 0.5, "milliseconds": 0.1}}
-    run.finish(Outcome("done", {}, children=children, pages={"ladder.md": b"# The ladder\n"}), tmp_path)
+    run.finish(Outcome("done", {}, children=children, pages={"ladder.md": b"# The ladder\n"}), tmp_path, at=1)
     experiment = run.client.get_run(run.run_id).info.experiment_id
     (child,) = run.client.search_runs([experiment], "tags.`temper.child` = 'ladder: majority'")
     assert child.data.tags["mlflow.parentRunId"] == run.parent_id

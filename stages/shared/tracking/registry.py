@@ -1,48 +1,108 @@
 """The model registry: a bundle is a version; `challenger` is the newest, `champion` the best that was compared.
 
-A bundle is registered as plain files with a manifest, never as a pickle.
+A bundle is registered as plain files with a manifest, never as a pickle. No alias names a version before what lies in
+the store has been fetched and found to be the bundle.
 """
 
 import dataclasses
 import json
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from stages.shared.errors import DataError, MachineError
 from stages.shared.outcome import Outcome
+from stages.shared.publish import MANIFEST, check_manifest, sha256_of
 from stages.shared.tracking.runs import StageRun
-from stages.shared.tracking.store import open_store
+from stages.shared.tracking.store import EXISTS, open_store
+from stages.shared.workspace import state_folder
 
 REGISTRATION = "registration.json"
+BUNDLE = "bundle"
 BUNDLE_TAG = "temper.bundle_sha256"
 TEST_TAG = "temper.test_sha256"
 FIGURE_TAG = "temper.test_figure"
+Facts = dict[str, Any]
 
 
 def _known(client: MlflowClient, name: str) -> None:
     try:
         client.get_registered_model(name)
-    except (MlflowException, RestException):
-        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        try:
+            client.create_registered_model(name)
+        except MlflowException as late:
+            if late.error_code != EXISTS:  # else another process was faster
+                raise
 
 
-def _version_of(client: MlflowClient, run: StageRun, out: Path, facts: dict[str, Any]) -> ModelVersion:
-    """The version of this very bundle: the one there is, else a new one."""
-    for version in client.search_model_versions(f"name = '{facts['name']}'"):
-        if version.tags.get(BUNDLE_TAG) == facts["bundle_sha256"]:
-            return version
-    client.log_artifacts(run.run_id, str(out / "bundle"), "bundle")
-    source = f"{client.get_run(run.run_id).info.artifact_uri}/bundle"
+def _versions_of(client: MlflowClient, facts: Facts) -> list[ModelVersion]:
+    """The versions of this very bundle, lowest first."""
+    wanted = f"name = '{facts['name']}' and tags.`{BUNDLE_TAG}` = '{facts['bundle_sha256']}'"
+    return sorted(client.search_model_versions(wanted), key=lambda version: int(version.version))
+
+
+def _create_version(client: MlflowClient, run: StageRun, out: Path, facts: Facts) -> None:
+    client.log_artifacts(run.run_id, str(out / BUNDLE), BUNDLE)
+    source = f"{client.get_run(run.run_id).info.artifact_uri}/{BUNDLE}"
     tags = {
         BUNDLE_TAG: facts["bundle_sha256"],
         TEST_TAG: facts["test_sha256"],
         FIGURE_TAG: str(facts["value"]),
         "temper.primary": facts["primary"],
     }
-    return client.create_model_version(facts["name"], source, run.run_id, tags=tags)
+    client.create_model_version(facts["name"], source, run.run_id, tags=tags)
+
+
+def _version_of(client: MlflowClient, run: StageRun, out: Path, facts: Facts) -> ModelVersion:
+    """The version of this very bundle: the one there is, else a new one.
+
+    Other clones may do the same at the same moment. A version sees those with a lower number, so all agree that the
+    lowest one stays.
+    """
+    if not _versions_of(client, facts):
+        _create_version(client, run, out, facts)
+    stays, *doubles = _versions_of(client, facts)
+    for double in doubles:
+        with suppress(MlflowException):  # it is gone already
+            client.delete_model_version(facts["name"], double.version)
+    return stays
+
+
+def _fault(uri: str, version: ModelVersion, facts: Facts) -> str | None:
+    """What is wrong with the files that the store has of a version; None when they are the bundle."""
+    with tempfile.TemporaryDirectory(dir=state_folder("scratch")) as scratch:
+        try:
+            folder = Path(download_artifacts(artifact_uri=version.source, dst_path=scratch, tracking_uri=uri))
+            check_manifest(folder)
+        except (DataError, MlflowException, FileNotFoundError) as error:
+            return str(error)
+        return None if sha256_of(folder / MANIFEST) == facts["bundle_sha256"] else f"{MANIFEST} is of another bundle"
+
+
+def _require_verified(run: StageRun, version: ModelVersion, out: Path, facts: Facts) -> None:
+    """Fetch a version's files and compare them with the manifest; what is damaged is uploaded again, once.
+
+    Raises:
+        MachineError: what lies in the store is still not the bundle.
+    """
+    if _fault(run.uri, version, facts) is None:
+        return
+    check_manifest(out / BUNDLE)
+    run.client.log_artifacts(version.run_id or run.run_id, str(out / BUNDLE), BUNDLE)
+    if fault := _fault(run.uri, version, facts):
+        raise MachineError(
+            f"{facts['name']} {version.version}: what MLflow has at {version.source} is not the bundle, also after it "
+            f"was uploaded again: {fault}\nNo alias was set. Delete the version in MLflow, and run `dvc repro` again."
+        )
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
@@ -71,7 +131,8 @@ def judge(version: ModelVersion, champion: ModelVersion | None, primary: str) ->
 def register_bundle(run: StageRun, out: Path, outcome: Outcome) -> Outcome:
     """Register the bundle of a stage that made one, and promote it when it is not worse than the champion.
 
-    The same bundle is registered once, however often this is called, and a promotion that was broken off is finished.
+    The same bundle is registered once, however often and from how many places this is called, and a promotion that
+    was broken off is finished.
 
     Returns:
         The outcome, its summary followed by what became of the bundle.
@@ -80,9 +141,10 @@ def register_bundle(run: StageRun, out: Path, outcome: Outcome) -> Outcome:
         return outcome
     facts = json.loads((out / REGISTRATION).read_text(encoding="utf-8"))
     name, client = facts["name"], run.client
-    with open_store():
+    with open_store(run.uri):
         _known(client, name)
         version = _version_of(client, run, out, facts)
+        _require_verified(run, version, out, facts)
         client.set_registered_model_alias(name, "challenger", version.version)
         promoted, reason = judge(version, _champion(client, name), facts["primary"])
         if promoted:
