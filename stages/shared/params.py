@@ -12,6 +12,7 @@ from stages.shared.errors import ParamsError
 from stages.shared.fitting_params import Fitting
 from stages.shared.plugins import nearest
 from stages.shared.search_params import Search
+from stages.shared.secrets import refuse_secrets
 from stages.shared.sections import ChosenFrom, Fraction, Section, concrete
 
 Split = Literal["train", "validation", "test"]
@@ -284,6 +285,7 @@ def read_raw(file: Path) -> Any:
 
 def check_raw(raw: Any, file: Path) -> Params:
     """The parameters, checked; `file` is where they come from. Raises ParamsError as `load_params`."""
+    refuse_secrets(raw, file)
     section = concrete(Params, raw)
     try:
         return cast(Params, section.model_validate(raw))
@@ -292,9 +294,5 @@ def check_raw(raw: Any, file: Path) -> Params:
 
 
 def load_params(file: Path) -> Params:
-    """Read and check a parameters file.
-
-    Raises:
-        ParamsError: it is missing, is no YAML, or has mistakes; the message lists all of them, one a line.
-    """
+    """Read and check a parameters file. Raises ParamsError: missing, no YAML, or with mistakes, one a line."""
     return check_raw(read_raw(file), file)

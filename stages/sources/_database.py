@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 BATCH = 2_000  # rows fetched at once
 
 _NAME = re.compile(r"\$\{(\w+)\}")
-_PASSWORD = re.compile(r"^[^:/]+://[^:@/]*:([^@]*)@|[?&](?:password|passwd|pwd)=([^&]*)", re.IGNORECASE)
 _MACHINE = ("08", "53", "57", "58")  # classes of SQLSTATE: connection, resources, shut down, system
-
-
-def holds_password(template: str) -> bool:
-    """Whether the URL of a database has a password that is not all taken from the environment."""
-    return any(_NAME.sub("", match[1] or match[2] or "") for match in _PASSWORD.finditer(template))
 
 
 def _url(template: str) -> URL:

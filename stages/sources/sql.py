@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from stages.shared.errors import DataError
 from stages.shared.sections import Choice
 from stages.sources import Row
-from stages.sources._database import connected, failure, holds_password
+from stages.sources._database import connected, failure
 from stages.sources._query import read_query
 from stages.sources._records import Input, Record, check_asked, check_columns, check_length, row_of, text_fault
 
@@ -34,12 +34,6 @@ class Params(Choice):
     url: str = Field(min_length=1)
     columns: dict[str, str] = Field(min_length=1)
     max_field_characters: int = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _holds_no_password(self) -> Self:
-        if holds_password(self.url):
-            raise ValueError("url: holds a password. Write ${NAME} in its place, and set the variable of that name")
-        return self
 
 
 def read(path: Path, params: Params, wanted: tuple[str, ...]) -> Iterator[Row]:
