@@ -128,8 +128,7 @@ def evaluate(validated: Path, model: Path, out: Path, params: Params) -> Outcome
     write_csv(out / "errors.csv", header, errors)
     part = task.report(out, test, answers.predictions)
     names = [name.removeprefix("gain.") for name in metrics if name.startswith("gain.") and f"{name}_low" in metrics]
-    if params.evaluate.show_texts:
-        part += f"\n{samples_part(task, test, answers.predictions, params.evaluate.samples)}"
+    part += "\n" + samples_part(task, test, answers.predictions, params.evaluate.samples, params.evaluate.show_texts)
     text = report_text(metrics, names, baseline, part, table(header, errors))
     ladder, children, pages = _ladder(task, splits, model, answers.predictions, out, params)
     text += ladder

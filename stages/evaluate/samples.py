@@ -1,4 +1,4 @@
-"""Some test rows with what was expected and what came, the best and the worst: only where texts may be shown."""
+"""Some test rows, the best and the worst: their ids, and where texts may be shown what was expected and what came."""
 
 from collections.abc import Sequence
 
@@ -6,33 +6,31 @@ from stages.shared.examples import Example
 from stages.shared.markdown import table
 from stages.tasks import Prediction, Task, asked_of, texts_of
 
-HEADER = ("input", "expected", "answer", "rightness")
+HEADER = ("id", "rightness")
+TEXTS = ("input", "expected", "answer")
 
 
-def sample_rows(
-    task: Task, examples: Sequence[Example], predicted: Sequence[Prediction], places: Sequence[int]
-) -> list[tuple[str, str, str, str]]:
-    """What is asked, what is expected, what came, and how right that is, for the rows at these places."""
-    return [
-        (
-            " / ".join(asked_of(task, examples[place])),
-            task.answer(examples[place]) or " / ".join(texts_of(task, examples[place])),
-            str(predicted[place]["answer"]),
-            f"{task.rightness(examples[place], predicted[place]):.4f}",
-        )
-        for place in places
-    ]
+def _texts_of_row(task: Task, example: Example, prediction: Prediction) -> tuple[str, str, str]:
+    """What is asked, what is expected, and what came."""
+    expected = task.answer(example) or " / ".join(texts_of(task, example))
+    return " / ".join(asked_of(task, example)), expected, str(prediction["answer"])
 
 
-def samples_part(task: Task, examples: Sequence[Example], predicted: Sequence[Prediction], count: int) -> str:
+def samples_part(
+    task: Task, examples: Sequence[Example], predicted: Sequence[Prediction], count: int, show_texts: bool
+) -> str:
     """The part of the report with so many of the worst and of the best rows by rightness, in Markdown; empty for 0."""
     if not count:
         return ""
     rightness = [task.rightness(*pair) for pair in zip(examples, predicted, strict=True)]
     order = sorted(range(len(examples)), key=lambda place: (rightness[place], place))
-    worst, best = order[:count], order[::-1][:count]
-    parts = [
-        f"## The {name} {len(places)} samples\n\n{table(HEADER, sample_rows(task, examples, predicted, places))}\n"
-        for name, places in (("worst", worst), ("best", best))
-    ]
-    return "".join(parts)
+
+    def row(place: int) -> tuple[str, ...]:
+        texts = _texts_of_row(task, examples[place], predicted[place]) if show_texts else ()
+        return (examples[place]["id"], f"{rightness[place]:.4f}", *texts)
+
+    header = (*HEADER, *(TEXTS if show_texts else ()))
+    parts = [("worst", order[:count]), ("best", order[::-1][:count])]
+    return "".join(
+        f"## The {name} {len(places)} samples\n\n{table(header, map(row, places))}\n" for name, places in parts
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from datasets import List, Value
 
 from serving.text import clean
+from stages.shared.errors import quoted
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -24,9 +25,14 @@ def as_text(value: Any) -> str:
     if _is_missing(value):
         raise ValueError("no value")
     if isinstance(value, list | dict | bytes):
-        kind = {list: "a list", dict: "an object", bytes: "bytes"}[type(value)]
-        raise ValueError(f"{kind}, where a text should be")
+        raise ValueError(f"{_kind(value)}, where a text should be")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "bytes"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _as_bytes(value: Any) -> bytes:
@@ -150,7 +156,10 @@ def _at(where: str, convert: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return repr(value if len(repr(value)) <= 50 else f"{str(value)[:50]} ...")
+    """A value in words: a number or a short text as it is."""
+    if isinstance(value, list | Mapping | bytes):
+        return _kind(value)
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
 def _inner_text(value: Any) -> str:

@@ -1,5 +1,12 @@
 """What can go wrong, by exit code: each error is one message with cause, place, what is allowed and what to do."""
 
+_LONGEST_NAME = 40  # characters; what is longer is no label or name of a column, but a text that strayed there
+
+
+def quoted(word: str) -> str:
+    """A label or a name as a message shows it. Messages go to logs and servers: a text is told by its length alone."""
+    return repr(word) if len(word) <= _LONGEST_NAME else f"a text of {len(word):,} characters"
+
 
 class TemperError(Exception):
     """An error whose message is for the user: it is printed without a traceback."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from stages.shared.errors import quoted
 from stages.shared.sections import Section
 from stages.sources._encoding import Lines
 from stages.sources._records import Input, Record, check_columns, text_fault, too_long
@@ -140,15 +141,15 @@ def _runs(tags: list[str], scheme: Scheme) -> list[tuple[int, int, str]]:
         is_same = before != "O" and label == label_before
         goes_on = _goes_on(prefix, before, is_same, scheme)
         if goes_on is None:
-            where = f"follow '{tags[index - 1]}'" if index else "begin a sentence"
-            raise WrongTag(index, f"tag '{tag}' may not {where} in {scheme}")
+            where = f"follow {quoted(tags[index - 1])}" if index else "begin a sentence"
+            raise WrongTag(index, f"tag {quoted(tag)} may not {where} in {scheme}")
         if goes_on:
             runs[-1] = (runs[-1][0], index, label)
         elif prefix != "O":
             runs.append((index, index, label))
         before, label_before = prefix, label
     if scheme == "BIOES" and before in ("B", "I"):
-        raise WrongTag(len(tags) - 1, f"tag '{tags[-1]}' may not end a sentence in {scheme}")
+        raise WrongTag(len(tags) - 1, f"tag {quoted(tags[-1])} may not end a sentence in {scheme}")
     return runs
 
 
@@ -157,7 +158,7 @@ def _parts(index: int, tag: str, scheme: Scheme) -> tuple[str, str]:
     prefix, _, label = tag.partition("-")
     if tag != "O" and (prefix not in list(_PREFIXES[scheme]) or not label):
         known = ", ".join(f"{letter}-<type>" for letter in _PREFIXES[scheme])
-        raise WrongTag(index, f"tag '{tag}' is none of {scheme}: O, {known}")
+        raise WrongTag(index, f"tag {quoted(tag)} is none of {scheme}: O, {known}")
     return prefix, label
 
 

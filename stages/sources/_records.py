@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.shared.errors import DataError, ParamsError
+from stages.shared.errors import DataError, ParamsError, quoted
 from stages.shared.params import SPLITS, Split
 from stages.shared.plugins import nearest
 from stages.sources import Row
@@ -67,12 +67,12 @@ def check_asked(columns: Mapping[str, str], wanted: Sequence[str], optional: Seq
 def check_columns(name: str, available: Sequence[str], columns: Mapping[str, str], hint: str = "") -> None:
     """Raise DataError when a column is named twice or one that is needed is not there, with the nearest name."""
     named = [column for column in available if column]
-    wrong = [f"column '{c}' occurs {named.count(c)} times." for c in dict.fromkeys(named) if named.count(c) > 1]
+    wrong = [f"column {quoted(c)} occurs {named.count(c)} times." for c in dict.fromkeys(named) if named.count(c) > 1]
     for wanted, column in columns.items():
         if column not in named:
             wrong.append(f"no column '{column}' (ingest.source.columns.{wanted}).{nearest(column, named)}")
     if wrong:
-        listed = ", ".join(f"'{column}'" for column in named[:50])
+        listed = ", ".join(map(quoted, named[:50]))
         raise DataError(f"{name}: {' '.join(wrong)} Columns of the file: {listed}.{hint} Name each column once.")
 
 
@@ -84,7 +84,7 @@ def row_of(source: Input, split: str, record: Record) -> Row:
         values = {name: value for name, value in values.items() if name != "split"}
         split = _SPLIT_WORDS.get(word.lower(), split)
         if split == "all" and not fault:
-            fault = f"split: '{word}' is none of {', '.join(_SPLIT_WORDS)}"
+            fault = f"split: {quoted(word)} is none of {', '.join(_SPLIT_WORDS)}"
     return Row(split, place, values, fault, source.path.parent)
 
 

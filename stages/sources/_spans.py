@@ -67,8 +67,8 @@ def _by_label(given: Mapping[str, Any]) -> Iterator[_Span]:
     for label, mentions in given.items():
         if not isinstance(mentions, Mapping):
             raise ValueError(f"entities.{label}: is no object of mentions")
-        for mention, places in mentions.items():
-            where = f"entities.{label}.{mention}"
+        for number, (mention, places) in enumerate(mentions.items()):
+            where = f"entities.{label}[{number}]"
             if not isinstance(places, list):
                 raise ValueError(f"{where}: is no list of [start, end]")
             for place in places:
@@ -79,11 +79,11 @@ def _by_label(given: Mapping[str, Any]) -> Iterator[_Span]:
 
 def _whole(number: Any, where: str) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
-        raise ValueError(f"{where}: {number!r} is no whole number")
+        raise ValueError(f"{where}: is no whole number")
     return number
 
 
 def _check_mention(text: str, start: int, end: int, mention: Any, where: str) -> None:
     found = text[start:end] if 0 <= start <= end else ""
     if found != mention:
-        raise ValueError(f"{where}: at {start} to {end} (end excluded) stands '{found[:50]}'")
+        raise ValueError(f"{where}: at {start} to {end} (end excluded) it does not stand")

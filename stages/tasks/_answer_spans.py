@@ -13,7 +13,6 @@ from stages.tasks import Move, Span
 
 Answer: TypeAlias = dict[str, Any]  # {"text", "start"}: what it says, and at which character of the context it begins
 
-_SHOWN = 60  # characters of a wrong answer that are shown
 _PLACES = 3  # places where it really stands that are named
 
 
@@ -36,10 +35,9 @@ def _fault(answer: Answer, context: str) -> str:
     text, start = answer["text"], answer["start"]
     if not text or not text.strip():
         return "no text"
-    shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
     places = [str(place) for place, _ in zip(_places(text, context), range(_PLACES), strict=False)]
-    where = f"it stands at {' and '.join(places)}" if places else "it stands nowhere in it"
-    return f"'{shown}' does not stand at {start} of the context; {where}"
+    where = f"they stand at {' and '.join(places)}" if places else "they stand nowhere in it"
+    return f"{len(text)} characters do not stand at {start} of the context; {where}"
 
 
 def _places(text: str, context: str) -> Iterator[int]:

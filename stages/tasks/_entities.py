@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.reading import Window
+from stages.shared.errors import quoted
 from stages.shared.plugins import nearest
 from stages.tasks import Span
 
@@ -57,9 +58,9 @@ def _faults_of(text: str, entity: Mapping[str, Any], labels: Sequence[str]) -> I
     elif start == end:
         yield f"{start} to {end} is empty"
     elif text[start].isspace() or text[end - 1].isspace():
-        yield f"'{text[start:end]}' ({start} to {end}) begins or ends with white space"
+        yield f"{start} to {end} begins or ends with white space"
     if label not in labels:
-        known = f"label '{label}' is not in task.labels [{', '.join(labels)}]"
+        known = f"label {quoted(label)} is not in task.labels [{', '.join(labels)}]"
         yield f"{known}.{nearest(label, list(labels))}" if label else "no label"
 
 

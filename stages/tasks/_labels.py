@@ -12,6 +12,7 @@ from datasets import Value
 
 from serving.reading import Window
 from stages.shared.csv_files import write_csv
+from stages.shared.errors import quoted
 from stages.shared.examples import Example
 from stages.shared.markdown import table
 from stages.shared.outcome import Metrics
@@ -57,7 +58,7 @@ class LabelledTexts(PlainTexts):
 
     def unknown_label(self, label: str) -> str:
         """That a label is none of those that there are, with the nearest of them."""
-        return f"label '{label}' is not in task.labels [{', '.join(self.labels)}].{nearest(label, self.labels)}"
+        return f"label {quoted(label)} is not in task.labels [{', '.join(self.labels)}].{nearest(label, self.labels)}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ in    ingested/train.parquet, validation.parquet, test.parquet    one Example pe
 out   train.parquet, validation.parquet, test.parquet             the rows kept, with the same columns
       rejected.jsonl                                              the others, each with its reasons
       label_errors.csv                                            where they are looked for: labels probably wrong
-      report.html, report.md                                      ids and places; no text but answers at fault
+      report.html, report.md                                      ids, places, labels at fault; no text
       data_docs/                                                  the Great Expectations pages
 """
 

@@ -85,7 +85,10 @@ class _Reasons:
         others = self.conflicting[self.by_code[self.columns["text_code"][row]]]
         answers = self.columns["answer"]
         other = next(position for position in others if answers[position] != answers[row])
-        word = "labelled" if self.columns["classes"][row] == (answers[row],) else "expected"
+        classes = self.columns["classes"]
+        if not classes[row] and not classes[other]:  # what is expected is a text
+            return f"something else is expected at {self._name(other)}"
+        word = "labelled" if classes[row] == (answers[row],) else "expected"
         return f"{word} '{_shortened(answers[row])}' here and '{_shortened(answers[other])}' at {self._name(other)}"
 
     def leak(self, row: int) -> str:
@@ -116,7 +119,7 @@ class _Reasons:
 def rejections(rows: pd.DataFrame, faults: dict[str, Mask], medium: Medium) -> Iterator[dict[str, Any]]:
     """The rows that are set aside, in order: {"id", "source", "split", "reasons": ["kind: why", ...]}.
 
-    Of the data it quotes labels, spans and answers that are at fault, shortened, and no other text.
+    Of the data it quotes labels and the places of spans that are at fault, and no text.
     """
     reasons = _Reasons(rows, medium)
     for row in np.flatnonzero(~is_kept(faults)):

@@ -1,4 +1,4 @@
-"""The report on the data, as one HTML page and as Markdown: counts, row ids, places; no text but answers at fault."""
+"""The report on the data, as one HTML page and as Markdown: counts, row ids, places, labels at fault; no text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

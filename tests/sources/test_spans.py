@@ -46,15 +46,18 @@ def test_nothing_is_no_entity(nothing: Any, write: Write) -> None:
 @pytest.mark.parametrize(
     ("found", "fault"),
     [
-        ({"LOC": {"Rom": [[9, 13]]}}, "entities.LOC.Rom: at 9 to 13 (end excluded) stands 'Rome'"),
-        ({"LOC": {"Rome": [[10, 14]]}}, "entities.LOC.Rome: at 10 to 14 (end excluded) stands 'ome.'"),
-        ({"LOC": {"Rome": [["9", 13]]}}, "entities.LOC.Rome.start: '9' is no whole number"),
-        ({"LOC": {"Rome": [9, 13]}}, "entities.LOC.Rome: is no list of [start, end]"),
-        ({"LOC": {"Rome": 9}}, "entities.LOC.Rome: is no list of [start, end]"),
+        ({"LOC": {"Rom": [[9, 13]]}}, "entities.LOC[0]: at 9 to 13 (end excluded) it does not stand"),
+        ({"LOC": {"Rome": [[10, 14]]}}, "entities.LOC[0]: at 10 to 14 (end excluded) it does not stand"),
+        ({"LOC": {"Rome": [["9", 13]]}}, "entities.LOC[0].start: is no whole number"),
+        ({"LOC": {"Rome": [9, 13]}}, "entities.LOC[0]: is no list of [start, end]"),
+        ({"LOC": {"Rome": 9}}, "entities.LOC[0]: is no list of [start, end]"),
         ({"LOC": ["Rome"]}, "entities.LOC: is no object of mentions"),
         ([{"start": 1, "end": 2}], "entities[0]: has no 'label'"),
         ([[0, 2, "PER"], [0, 2]], "entities[1]: is neither [start, end, label] nor an object with these"),
-        ([{"start": 0, "end": 2, "label": "PER", "text": "Bob"}], "entities[0]: at 0 to 2 (end excluded) stands 'Bo'"),
+        (
+            [{"start": 0, "end": 2, "label": "PER", "text": "Bob"}],
+            "entities[0]: at 0 to 2 (end excluded) it does not stand",
+        ),
         (0, "entities: is neither a list nor an object"),
         ("[", "entities: is no JSON: "),
     ],
@@ -64,7 +67,7 @@ def test_odd_entities_are_a_fault_of_their_row(found: Any, fault: str, write: Wr
 
 
 def test_a_last_character_must_be_a_number(write: Write) -> None:
-    assert row_of([[0, "x", "PER"]], write, spans="inclusive").fault == "entities[0].end: 'x' is no whole number"
+    assert row_of([[0, "x", "PER"]], write, spans="inclusive").fault == "entities[0].end: is no whole number"
 
 
 def test_tables_may_hold_entities_as_json(write: Write) -> None:

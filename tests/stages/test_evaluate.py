@@ -104,7 +104,7 @@ def test_texts_are_shown_only_when_they_may_be(
 
 
 @pytest.mark.parametrize(("show", "count"), [(True, 2), (True, 0), (False, 2)])
-def test_samples_are_shown_only_when_they_are_asked_for_and_texts_may_be(
+def test_samples_are_listed_when_they_are_asked_for_and_have_texts_where_those_may_be_shown(
     validated: Path, trained: Path, tmp_path: Path, make_params: MakeParams, show: bool, count: int
 ) -> None:
     evaluate(
@@ -114,9 +114,10 @@ def test_samples_are_shown_only_when_they_are_asked_for_and_texts_may_be(
         make_params({"evaluate.show_texts": show, "evaluate.samples": count, **FEW_ERRORS}),
     )
     report = (tmp_path / "report.md").read_text()
-    shown = [example for example in sample_examples(80, 120) if f"| {cell(example['text'])} |" in report]
-    assert len(shown) == (2 * count if show else 0)
-    assert ("## The worst 2 samples" in report) is ("## The best 2 samples" in report) is (show and count > 0)
+    examples = sample_examples(80, 120)
+    assert sum(f"| {example['id']} | " in report for example in examples) == 2 * count
+    assert sum(f"| {cell(example['text'])} |" in report for example in examples) == (2 * count if show else 0)
+    assert ("## The worst 2 samples" in report) is ("## The best 2 samples" in report) is (count > 0)
 
 
 def test_the_surest_errors_come_first_and_right_answers_never(make_params: MakeParams) -> None:

@@ -83,7 +83,7 @@ def test_what_is_expected_of_an_example() -> None:
         ([(7, 3, "PER")], "entities[0]: 7 to 3 is not a span of the text, which has 8 characters"),
         ([(None, 2, "PER")], "entities[0]: start is None and end is 2: both must be positions in the text"),
         ([(2, 2, "PER")], "entities[0]: 2 to 2 is empty"),
-        ([(2, 7, "LOC")], "entities[0]: ' Oslo' (2 to 7) begins or ends with white space"),
+        ([(2, 7, "LOC")], "entities[0]: 2 to 7 begins or ends with white space"),
         ([(3, 8, "LOC"), (0, 7, "PER")], "entities[1]: 0 to 7 overlaps entities[0], 3 to 8"),
         ([(0, 2, "PRE")], "entities[0]: label 'PRE' is not in task.labels [PER, ORG, LOC]. Did you mean 'PER'?"),
         ([(0, 2, "")], "entities[0]: no label"),
