@@ -25,6 +25,8 @@ _FOREIGN = {
     b"SQLite format 3": "a SQLite database",
     b"PAR1": "a Parquet file (ingest.source.format: parquet)",
 }
+_TAR = slice(257, 262)  # where a tar archive says `ustar`
+_HEAD = 512  # bytes that tell the kind of a file
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -38,9 +40,11 @@ def _check_unchanged(path: Path, before: tuple[int, int, int]) -> None:
 
 
 def _check_kind(name: str, head: bytes) -> None:
-    for magic, kind in _FOREIGN.items():
-        if head.startswith(magic):
-            raise DataError(f"{name}: is {kind}. Unpack or export it: plain files and gzipped ones are read.")
+    kinds = [kind for magic, kind in _FOREIGN.items() if head.startswith(magic)]
+    if head[_TAR] == b"ustar":
+        kinds = ["a tar archive"]
+    if kinds:
+        raise DataError(f"{name}: is {kinds[0]}. Unpack or export it: plain files and gzipped ones are read.")
 
 
 def _unpacked(raw: IO[bytes], name: str) -> Iterator[bytes]:
@@ -61,6 +65,13 @@ def _unpacked(raw: IO[bytes], name: str) -> Iterator[bytes]:
         raise DataError(f"{name}: the gzip file is cut or damaged ({error}). Fetch it again.") from None
 
 
+def _of_one_kind(unpacked: Iterator[bytes], name: str) -> Iterator[bytes]:
+    for index, block in enumerate(unpacked):
+        if index == 0:
+            _check_kind(name, block)
+        yield block
+
+
 def blocks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, unpacked where it is gzipped, about a megabyte at a time.
 
@@ -70,11 +81,11 @@ def blocks(path: Path) -> Iterator[bytes]:
     """
     before = _state(path)
     with path.open("rb") as raw:
-        head = raw.read(16)
+        head = raw.read(_HEAD)
         _check_kind(path.name, head)
         raw.seek(0)
         if head.startswith(_GZIP):
-            yield from _unpacked(raw, path.name)
+            yield from _of_one_kind(_unpacked(raw, path.name), path.name)
         else:
             while block := raw.read(BLOCK):
                 yield block
@@ -90,7 +101,8 @@ def seekable(path: Path) -> Iterator[IO[bytes]]:
             yield raw
         else:
             with tempfile.TemporaryFile() as unpacked:
-                for block in blocks(path):
+                raw.seek(0)
+                for block in _unpacked(raw, path.name):
                     unpacked.write(block)
                 yield unpacked
     _check_unchanged(path, before)

@@ -2,19 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.errors import DataError
-from stages.sources._bytes import seekable
+from stages.shared.errors import DataError, quoted
+from stages.sources._bytes import MAX_RATIO, RATIO_FROM, seekable
 from stages.sources._encoding import Lines
 from stages.sources._json_stream import JsonStream
-from stages.sources._records import Input, Record, check_columns, text_fault
+from stages.sources._records import Input, Record, check_columns, text_fault, too_long
 
 _BATCH = 2_000  # rows of a Parquet file held at once
+_BYTES = 4  # of a character in UTF-8, at most
 
 
 def matched_lines(source: Input, pattern: str) -> Iterator[Record]:
@@ -76,8 +77,19 @@ def json_lines(source: Input) -> Iterator[Record]:
                 raise DataError(f"{source.name}: is a JSON array. Set ingest.source.format: json.") from None
             yield Record(str(number), {}, f"is no JSON: {error}")
         else:
-            yield objects.record(str(number), item)
+            record, twice = objects.record(str(number), item), _named_twice(line, source.columns.values())
+            yield record._replace(fault=f"has {quoted(twice)} twice") if twice and not record.fault else record
     objects.check()
+
+
+def _named_twice(line: str, columns: Iterable[str]) -> str | None:
+    """The first of the columns that the object of a line names twice, of which only the last is read; else None."""
+    doubtful = [column for column in columns if line.count(f'"{column}"') > 1]
+    if not doubtful:
+        return None
+    names: list[list[str]] = []
+    json.loads(line, object_pairs_hook=lambda pairs: names.append([name for name, _ in pairs]))
+    return next((column for column in doubtful if names and names[-1].count(column) > 1), None)  # the outermost is last
 
 
 def json_array(source: Input) -> Iterator[Record]:
@@ -97,22 +109,46 @@ def parquet(source: Input) -> Iterator[Record]:
     with seekable(source.path) as stream:
         try:
             file = pq.ParquetFile(stream)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{source.name}: is no Parquet file, or is cut: {error}") from None
-        check_columns(source.name, file.schema_arrow.names, source.columns)
-        number = 0
-        for batch in file.iter_batches(batch_size=_BATCH, columns=list(dict.fromkeys(source.columns.values()))):
-            yield from _batch_records(source, batch, number)
-            number += batch.num_rows
+            check_columns(source.name, file.schema_arrow.names, source.columns)
+            _check_sizes(source, file.metadata)
+            number = 0
+            for batch in file.iter_batches(batch_size=_BATCH, columns=list(dict.fromkeys(source.columns.values()))):
+                yield from _batch_records(source, batch, number)
+                number += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{source.name}: is no Parquet file, or is cut or damaged: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _check_sizes(source: Input, metadata: pq.FileMetaData) -> None:
+    """Raise DataError where a column that is read unpacks to more than its rows may hold, or than a bomb does not."""
+    wanted = set(source.columns.values())
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            name, size = column.path_in_schema.split(".")[0], column.total_uncompressed_size
+            if name not in wanted or size <= RATIO_FROM:
+                continue
+            if size > _BYTES * source.max_field_characters * group.num_rows:
+                raise too_long(source, "rows", f"column {quoted(name)} holds {size:,} bytes in {group.num_rows:,} rows")
+            if size > MAX_RATIO * column.total_compressed_size:
+                raise DataError(
+                    f"{source.name}: column {quoted(name)} unpacks to {size:,} bytes, more than {MAX_RATIO} times what "
+                    f"it takes. Write it again without compression if it is meant."
+                )
 
 
 def _batch_records(source: Input, batch: pa.RecordBatch, before: int) -> Iterator[Record]:
-    """The records of a batch; one by one where a value is not valid UTF-8, so that only its own row is at fault."""
+    """The records of a batch; one by one where a value cannot be read, so that only its own row is at fault."""
     try:
         columns = {name: batch.column(column).to_pylist() for name, column in source.columns.items()}
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError, pa.ArrowException) as error:
         if batch.num_rows == 1:
-            yield Record(f"row {before + 1}", {}, "holds bytes that are not valid utf-8")
+            is_encoding = isinstance(error, UnicodeDecodeError)
+            fault = "holds bytes that are not valid utf-8" if is_encoding else f"cannot be read: {_line(error)}"
+            yield Record(f"row {before + 1}", {}, fault)
             return
         for index in range(batch.num_rows):
             yield from _batch_records(source, batch.slice(index, 1), before + index)
