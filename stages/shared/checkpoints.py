@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from stages.shared.disk import remove_folder
 from stages.shared.errors import DataError, MachineError, Refused, TrainingFailed
 from stages.shared.publish import MANIFEST, check_manifest, published, sha256_of, write_json
 from stages.shared.resources import cpu_flags
@@ -102,7 +102,7 @@ class Checkpoints:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(".*"):  # of a write that was broken off
-            shutil.rmtree(left)
+            remove_folder(left)
         self._wanted = float(os.environ.get(SECONDS, USUAL_SECONDS))
         self._cost, self._written = 0.0, time.monotonic()
 
@@ -150,7 +150,7 @@ class Checkpoints:
         with published(self.folder / f"{number:06d}") as staging:
             fill(staging)
         for old in self._names()[:-KEPT]:
-            shutil.rmtree(old)
+            remove_folder(old)
         self._written = time.monotonic()
         self._cost = self._written - started
 
@@ -205,7 +205,7 @@ class Keeper:
         """Let go of them; those that are not needed any more are removed."""
         if self._lock is not None:
             if not is_needed:
-                shutil.rmtree(self._folder)
+                remove_folder(self._folder)
             self._lock.release()
 
 
@@ -246,7 +246,7 @@ def _compare(folder: Path, identity: dict[str, Any], stage: str) -> None:
     write_json(known, identity)
     broken_off = sorted(_broken_off(folder.parent, folder), key=lambda path: path.stat().st_mtime)
     for old in broken_off[:-1]:
-        shutil.rmtree(old)
+        remove_folder(old)
     if broken_off:
         found = differences(json.loads((broken_off[-1] / IDENTITY).read_text(encoding="utf-8")), identity)
         log.warning("%s: begins anew: since it was broken off there have changed: %s", stage, "; ".join(found))
