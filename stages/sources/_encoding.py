@@ -78,6 +78,13 @@ def _use(encodings: list[str]) -> str:
     return f"It is probably {' or '.join(encodings)}: set ingest.source.encoding: {encodings[0]}"
 
 
+def _reason(error: UnicodeError, offset: int) -> str:
+    """What is wrong, and where; `offset` is that of the bytes at which decoding began."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"{error.reason} near byte offset {offset + error.start:,}"
+    return str(error)
+
+
 def _narrowed(source: Input) -> Iterator[bytes]:
     """The blocks of a file in UTF-16 or the like, as UTF-8."""
     decoder = codecs.getincrementaldecoder(source.encoding)()
@@ -87,10 +94,10 @@ def _narrowed(source: Input) -> Iterator[bytes]:
             raise DataError(f"{source.name}: is not {source.encoding}. {_use(['utf-8'])}.")
         try:
             yield decoder.decode(block).encode("utf-8")
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise DataError(
-                f"{source.name}: is not {source.encoding}: {error.reason} near byte offset {offset + error.start:,}. "
-                f"Set ingest.source.encoding to the file's own, or convert the file to UTF-8."
+                f"{source.name}: is not {source.encoding}: {_reason(error, offset)}. Set ingest.source.encoding to the "
+                f"file's own, as utf-16-le where no byte order mark says it, or convert the file to UTF-8."
             ) from None
         offset += len(block)
     if decoder.getstate()[0]:

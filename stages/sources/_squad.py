@@ -55,8 +55,7 @@ def _questions(source: Input, place: str, paragraph: Any) -> Iterator[Record]:
         yield Record(place, {}, "is no object with a `context` and a list `qas`")
         return
     for number, item in enumerate(questions, start=1):
-        named = isinstance(item, dict) and item.get("id") is not None
-        where = f"{place}, question {item['id'] if named else number}"
+        where = f"{place}, question {_name_of(item) or number}"
         try:
             found = _question(item) | {"context": paragraph["context"]}
         except ValueError as error:
@@ -66,6 +65,12 @@ def _questions(source: Input, place: str, paragraph: Any) -> Iterator[Record]:
         missing = [f"'{column}'" for column in source.columns.values() if column not in found]
         fault = f"has no {' and no '.join(missing)}" if missing else text_fault(values, source.encoding)
         yield Record(where, values, fault)
+
+
+def _name_of(item: Any) -> str:
+    """The id of a question where it can stand in a line of text, else nothing."""
+    given = item.get("id") if isinstance(item, dict) else None
+    return str(given) if isinstance(given, str | int) and str(given).isprintable() else ""
 
 
 def _question(item: Any) -> dict[str, Any]:

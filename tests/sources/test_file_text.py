@@ -146,3 +146,10 @@ def test_likely_encodings_decode_the_sample(encoding: str) -> None:
     }
     guessed = likely_encodings(texts[encoding].encode(encoding))
     assert guessed[0] == encoding
+
+
+def test_utf_16_without_its_mark_is_an_error_that_says_so(write: Write) -> None:
+    path = write("text,label\ngut,pos\n".encode("utf-16-be"))
+    with pytest.raises(DataError, match=r"is not utf-16: .*BOM.*utf-16-le where no byte order mark says it"):
+        rows_of(path, encoding="utf-16")
+    assert pairs(rows_of(path, encoding="utf-16-be")) == [("gut", "pos")]

@@ -83,7 +83,7 @@ def test_odd_questions_are_set_aside(write: Write) -> None:
         ("qa.json:paragraph 1, question d", "has no answers, yet is_impossible is false"),
         ("qa.json:paragraph 1, question e", "answers[0]: is no object with a `text` and an `answer_start`"),
         ("qa.json:paragraph 1, question f", "answers: is no list"),
-        ("qa.json:paragraph 1, question g\0", "question: holds a NUL character"),
+        ("qa.json:paragraph 1, question 8", "question: holds a NUL character"),
         ("qa.json:paragraph 2", "is no object with a `context` and a list `qas`"),
     ]
 
@@ -116,3 +116,12 @@ def test_only_its_own_columns_can_be_asked_for(write: Write) -> None:
         rows_of(document(GATE), write, columns=COLUMNS | {"answers": "answer"})
     with pytest.raises(DataError, match=r"ingest\.source\.max_field_characters allows 100"):
         rows_of(document({"context": "A" * 101, "qas": GATE["qas"]}), write)
+
+
+def test_an_id_that_no_file_can_hold_names_no_place(write: Write) -> None:
+    content = document({"context": "A.", "qas": [question("half"), question("whole", ("A", 0))]})
+    rows = rows_of(content.replace(b'"half"', b'"\\ud800"'), write)
+    assert faults(rows) == [
+        ("qa.json:paragraph 1, question 1", "id: holds bytes that are not valid utf-8 (see ingest.source.encoding)")
+    ]
+    assert len(rows) == 2
