@@ -47,6 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Projec
     project = make_project(tmp_path_factory.mktemp("real") / "project", tiny_base, ROWS)
     done = project.run("dvc", "repro")
     assert done.returncode == 0, done.stdout
+    (project.root.parent / "repro.log").write_text(done.stdout, encoding="utf-8")
     return project
 
 

@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from ruamel.yaml import YAML
 
+from stages.shared.params import FaultLimits
 from tests.conftest import ROOT, sample_texts, set_values
 
 SMALL = {
@@ -33,6 +34,32 @@ SMALL = {
     "validate.min_rows_per_class": 1,
     "ingest.source.path": "reviews.csv",
 }
+
+
+ROOM = {  # for the rows at fault
+    "ingest.max_rejected_share": 0.1,
+    "validate.limits": dict.fromkeys(FaultLimits.model_fields, 0.2),
+}
+
+
+def canary(number: int) -> str:
+    """A word that stands in one text alone, and must stand nowhere but in the data."""
+    return f"zq{number:03}xk"
+
+
+def planted_rows(count: int) -> list[tuple[str, str]]:
+    """So many good rows of the sample and a few at fault, each with its canary."""
+    good = [(f"{text} {canary(number)}", label) for number, (text, label) in enumerate(sample_texts(count))]
+    (text, label), other = good[0], "neutral" if good[1][1] != "neutral" else "positive"
+    return [
+        *good,
+        (f"A NUL\0 stands in the text {canary(900)}.", "positive"),
+        (f"It came in two days and was well wrapped {canary(901)}.", "postive"),
+        ("positive", f"A whole text stands where its label should stand {canary(902)}."),
+        (text, label),
+        (good[1][0], other),
+        (f"{canary(903)} " * 400, "positive"),
+    ]
 
 
 @dataclass
@@ -124,14 +151,14 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def make_project(root: Path, base: Path, rows: int) -> Project:
-    """Make a project in `root` with the first `rows` good rows of the sample."""
+    """Make a project in `root` with the first `rows` good rows of the sample, and a few at fault."""
     root.mkdir(parents=True)
     _copy_tree(root)
     shutil.copytree(base, root / "tiny")
     with (root / "reviews.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *sample_texts(rows)])
+        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *planted_rows(rows)])
     project = Project(root, clean_environment(root.parent / f"{root.name}-prefect"))
-    project.set_params(SMALL)
+    project.set_params(SMALL | ROOM)
     (root / "dvc.lock").unlink(missing_ok=True)
     identity = [["config", "user.name", "test"], ["config", "user.email", "test@example.invalid"]]  # DVC's queue asks
     for words in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):

@@ -82,6 +82,14 @@ def test_a_row_with_other_fields_than_the_header_is_a_fault(write: Write) -> Non
     assert [fault for _, fault in faults(rows)] == [f"{count} fields where there are 2 columns" for count in (3, 1)]
 
 
+def test_a_text_that_stands_where_a_header_should_is_not_quoted(write: Write) -> None:
+    with pytest.raises(
+        DataError, match=r"no column 'text' .* Columns of the file: a text of 59 characters, 'pos'"
+    ) as error:
+        rows_of(write("My name and address are of no concern to those who log this,pos\nb,neg\n"))
+    assert "address" not in str(error.value)
+
+
 LONG = "x" * 101
 
 
