@@ -26,6 +26,7 @@ from serving.predict import Predictor
 from stages.package.card import Facts, data_facts, model_card
 from stages.shared.answering import EXTRAS, read_settings
 from stages.shared.base_model import POINTER
+from stages.shared.disk import require_room, size_of
 from stages.shared.errors import Refused
 from stages.shared.examples import Example, read_split
 from stages.shared.final import final_model
@@ -101,8 +102,9 @@ def check_answers(bundle: Path, examples: Sequence[Example], evaluated: Path, ta
 
 def write_bundle(facts: Facts, tokenizer: Path, quantized: Path, extras: Sequence[Path], bundle: Path) -> None:
     """Write every file of the bundle, its manifest last."""
-    bundle.mkdir()
     model = model_of(quantized)
+    require_room(bundle, size_of(model) + sum(path.stat().st_size for path in extras))
+    bundle.mkdir()
     if model.is_dir():
         shutil.copytree(model, bundle / model.name)
     else:

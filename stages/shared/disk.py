@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,8 +72,10 @@ def in_words(size: int) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the disk of a folder, or of the nearest one above it that there is."""
-    return shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
+    """What may be written to the disk of a folder, or of the nearest one above it that there is."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    limit, free = resource.getrlimit(resource.RLIMIT_FSIZE)[0], shutil.disk_usage(place).free
+    return free if limit == resource.RLIM_INFINITY else min(free, limit)
 
 
 def no_room(path: Path, needed: str, free: int) -> MachineError:
@@ -94,7 +97,8 @@ def no_room_for_the_rest(path: Path, written: Path, error: BaseException) -> Mac
     """The error for an output that a disk has no room for, given the folder of what was written of it so far."""
     places = [str(link.filename) for link in _chain(error) if isinstance(link, OSError) and link.filename]
     full = Path(places[0]) if places and not places[0].startswith(str(written)) else path
-    return no_room(full, f"more than the {in_words(size_of(written))} written so far", free_bytes(full.parent))
+    room = size_of(written) + free_bytes(full.parent)
+    return no_room(full, f"more than {in_words(room)}", room)
 
 
 def cannot_write(path: Path, error: OSError, needed: int) -> MachineError:
@@ -107,7 +111,9 @@ def cannot_write(path: Path, error: OSError, needed: int) -> MachineError:
 
 
 def size_of(folder: Path) -> int:
-    """The bytes of all files in a folder."""
+    """The bytes of a file, or of all files in a folder."""
+    if folder.is_file():
+        return folder.stat().st_size
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

@@ -17,6 +17,7 @@ from transformers import (
 from stages.shared.added import load_added, plain_body, save_added
 from stages.shared.averaged import MEMBERS, Averaged, read_averaged
 from stages.shared.bodies import has_token_types, load_base, load_language_model, reads_forward
+from stages.shared.disk import require_room
 from stages.shared.headed import DESCRIPTION, at_last_token, comparing, read_headed, sentence_encoder, with_custom_head
 from stages.shared.model_files import config_of
 
@@ -74,6 +75,7 @@ def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Non
     A model that reads no text has no tokenizer.
     """
     model.config._name_or_path = ""
+    require_room(folder, sum(weight.nbytes for weight in model.parameters()))
     if isinstance(model, Averaged):
         model.save_members(folder, lambda member, inner: write_model(member, None, inner))
     else:

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,15 +177,16 @@ def _put(staging: Path, target: Path) -> None:
 
 def require_writable(out: Path) -> None:
     """Raise MachineError when an output cannot be written, or cannot replace the one that is there."""
-    probe = out.parent / f".{out.name}.{os.getpid()}.probe"
+    probe = out.parent / f".{out.name}.probe"
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise MachineError(f"{out}: a file or a link, where a folder is to be written. Move it away.")
     if out.is_mount():
         raise MachineError(f"{out}: a mounted file system, which no folder can replace. Mount the folder above it.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        probe.mkdir()
-        probe.rmdir()
+        probe.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another process was quicker
+            probe.rmdir()
     except OSError as error:
         raise cannot_write(out, error, 0) from error
     for folder in (out, *out.rglob("*")) if out.exists() else ():

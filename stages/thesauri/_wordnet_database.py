@@ -4,9 +4,13 @@ Source: the manual pages wndb(5WN), cntlist(5WN), morphy(7WN) of WordNet 3.0
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from stages.shared.errors import MachineError
 
 PARTS = ("noun", "verb", "adj", "adv")
 FILES = (
@@ -33,14 +37,32 @@ class Sense:
     uses: int
 
 
+@contextmanager
+def _as_wordnet(folder: Path) -> Iterator[None]:
+    """Let what is not as in a WordNet be one error."""
+    try:
+        yield
+    except (OSError, ValueError, IndexError, KeyError) as error:
+        raise MachineError(
+            f"augment.synonyms.thesaurus.folder: {folder}: is no WordNet 3 database, or a damaged one: {error}. "
+            f"Install Debian's package `wordnet-base` again."
+        ) from None
+
+
 class Database:
-    """A WordNet database in memory; the meanings of a lemma are looked up once."""
+    """A WordNet database in memory; the meanings of a lemma are looked up once.
+
+    Raises:
+        MachineError: a file is not as in a WordNet; of the meanings this shows when one is looked up.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._offsets = {part: _read_index(folder / f"index.{part}") for part in PARTS}
-        self._data = {part: (folder / f"data.{part}").read_bytes() for part in PARTS}
-        self._uses = _read_uses(folder / "cntlist.rev")
-        self.lemmas_of_form = {part: _read_exceptions(folder / f"{part}.exc") for part in PARTS}
+        self._folder = folder
+        with _as_wordnet(folder):
+            self._offsets = {part: _read_index(folder / f"index.{part}") for part in PARTS}
+            self._data = {part: (folder / f"data.{part}").read_bytes() for part in PARTS}
+            self._uses = _read_uses(folder / "cntlist.rev")
+            self.lemmas_of_form = {part: _read_exceptions(folder / f"{part}.exc") for part in PARTS}
         self.forms_of_lemma = {part: _inverted(forms) for part, forms in self.lemmas_of_form.items()}
         self._phrases = frozenset(lemma for lemmas in self._offsets.values() for lemma in lemmas if "_" in lemma)
         self._words_at = lru_cache(maxsize=None)(self._words_of_line)
@@ -73,21 +95,24 @@ class Database:
         found: set[str] = set()
         for offset in self._offsets[part].get(lemma, "").split():
             fields = self._line_at(offset, part).split()
-            start = 4 + 2 * int(fields[3], 16)
-            for index in range(start + 1, start + 1 + 4 * int(fields[start]), 4):
-                if fields[index] == "!":
-                    target = fields[index + 1]
-                    found.update(word.lower() for word in self._words_at(target, part))
+            with _as_wordnet(self._folder):
+                start = 4 + 2 * int(fields[3], 16)
+                pointers = range(start + 1, start + 1 + 4 * int(fields[start]), 4)
+                targets = [fields[index + 1] for index in pointers if fields[index] == "!"]
+            for target in targets:
+                found.update(word.lower() for word in self._words_at(target, part))
         return frozenset(found)
 
     def _line_at(self, offset: str, part: str) -> str:
         data = self._data[part]
-        start = int(offset)
-        return data[start : data.index(b"\n", start)].decode("ascii").split(" | ", 1)[0]
+        with _as_wordnet(self._folder):
+            start = int(offset)
+            return data[start : data.index(b"\n", start)].decode("ascii").split(" | ", 1)[0]
 
     def _words_of_line(self, offset: str, part: str) -> tuple[str, ...]:
         fields = self._line_at(offset, part).split()
-        count = int(fields[3], 16)
+        with _as_wordnet(self._folder):
+            count = int(fields[3], 16)
         return tuple(word.split("(")[0] for word in fields[4 : 4 + 2 * count : 2])  # `(a)`: where an adjective stands
 
 

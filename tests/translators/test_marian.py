@@ -1,7 +1,6 @@
 """Marian models through the very code that loads real ones, on a random one whose words mean nothing."""
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,56 +8,14 @@ import pytest
 
 from stages.shared.errors import MachineError
 from stages.translators.marian import Model, Params, check, name, translate, version
-
-SENTENCES = [
-    "The red house stands by the river.",
-    "I have two cats and a dog.",
-    "It rains.",
-    "Nobody came to the long meeting on Monday, and nobody was missed by anyone at all.",
-    "Good tea!",
-]
+from tests.translators.small_marian import SENTENCES, write_marian
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a Marian model of one layer, 16 wide, and SentencePiece tokenizers trained on the sentences."""
-    import sentencepiece
-    import torch
-    from transformers import MarianConfig, MarianMTModel, MarianTokenizer
-
     folder = tmp_path_factory.mktemp("marian")
-    (folder / "corpus.txt").write_text("\n".join(SENTENCES * 5), encoding="utf-8")
-    for side in ("source", "target"):
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(folder / "corpus.txt"), model_prefix=str(folder / side), vocab_size=40, minloglevel=2
-        )
-        (folder / f"{side}.model").rename(folder / f"{side}.spm")
-    pieces = [line.split("\t")[0] for line in (folder / "source.vocab").read_text(encoding="utf-8").splitlines()]
-    vocabulary = ["</s>", "<unk>", *[p for p in pieces if p not in ("<s>", "</s>", "<unk>")], "<pad>"]
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(vocabulary)}), encoding="utf-8")
-    MarianTokenizer(
-        str(folder / "source.spm"), str(folder / "target.spm"), str(folder / "vocab.json"), "en", "xx"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    pad = len(vocabulary) - 1
-    MarianMTModel(
-        MarianConfig(
-            vocab_size=len(vocabulary),
-            d_model=16,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            max_position_embeddings=64,
-            pad_token_id=pad,
-            decoder_start_token_id=pad,
-            eos_token_id=0,
-            forced_eos_token_id=0,
-            init_std=0.5,
-        )
-    ).save_pretrained(folder)
+    write_marian(folder)
     return folder
 
 
