@@ -35,7 +35,7 @@ def train(base: Path, out: Path, kill_after: int | None, goes_on: bool) -> None:
             if state.global_step == kill_after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     said = os.open(out / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
