@@ -132,7 +132,10 @@ def check_manifest(folder: Path) -> None:
     faults = _faults(folder)
     if faults:
         listed = "\n  ".join(faults).encode("utf-8", "backslashreplace").decode("utf-8")
-        raise DataError(f"{folder} is damaged:\n  {listed}\nRun `dvc repro --force` on its stage.")
+        raise DataError(
+            f"{folder} is damaged:\n  {listed}\nHave DVC look at all that it keeps, and make anew what is bad: "
+            f'`chmod -R u+w "$(dvc cache dir)"; rm -r {folder}; dvc repro`.'
+        )
 
 
 def refused_folder(out: Path) -> Path:

@@ -4,12 +4,13 @@ It is read through `datasets`, streamed, and no code of the data set is ever run
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from datasets import ClassLabel, IterableDataset, List, load_dataset, load_dataset_builder
 from pydantic import Field, model_validator
+from ruamel.yaml import YAML
 
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.params import SPLITS, Split
@@ -66,6 +67,43 @@ def _unreadable(params: Params, error: Exception) -> DataError | MachineError:
     )
 
 
+def _words_in(value: Any) -> Iterator[str]:
+    """Every text in nested lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _words_in(inner)
+
+
+def _check_cards(params: Params) -> None:
+    """Raise DataError when what a local folder says of itself leads to another server, before anybody goes there."""
+    for name, pattern in (("README.md", r"---\n(.*?)\n---"), (".huggingface.yaml", "(.*)")):
+        card = Path(params.dataset) / name
+        text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+        match = re.match(pattern, text.replace("\r\n", "\n"), re.DOTALL)
+        told = YAML(typ="safe", pure=True).load(match[1]) if match else None
+        places = told.get("configs") if isinstance(told, dict) else None
+        if led := [word for word in _words_in(places) if "://" in word]:
+            raise _elsewhere(params, led[0])
+
+
+def _elsewhere(params: Params, file: str) -> DataError:
+    return DataError(
+        f"ingest.source.dataset: '{params.dataset}' leads to {file}, which is not of it. Put the file there, and mend "
+        f"its README.md, which names it."
+    )
+
+
+def _check_places(params: Params, data_files: Mapping[str, Iterable[str]]) -> None:
+    """Raise DataError when the data set's own card leads to files that are not of the data set."""
+    folder = Path(params.dataset).resolve()
+    for file in sorted({str(file) for files in data_files.values() for file in files}):
+        is_own = file.startswith("hf://") or (folder.is_dir() and Path(file).resolve().is_relative_to(folder))
+        if not is_own:
+            raise _elsewhere(params, file)
+
+
 def _open(params: Params) -> dict[str, IterableDataset]:
     """The splits of the data set, by the names that it gives them.
 
@@ -73,10 +111,14 @@ def _open(params: Params) -> dict[str, IterableDataset]:
         MachineError: the hub cannot be reached, or does not have it. DataError: the folder cannot be read.
     """
     try:
+        _check_cards(params)
         builder = load_dataset_builder(params.dataset, name=params.config, revision=params.revision)
+        _check_places(params, builder.config.data_files or {})
         # read by pandas, a CSV file would lose the words "null" and "NA"
         options = {"keep_default_na": False} if hasattr(builder.config, "keep_default_na") else {}
         opened = load_dataset(params.dataset, name=params.config, revision=params.revision, streaming=True, **options)
+    except DataError:
+        raise
     except Exception as error:  # datasets and the hub's client raise a dozen kinds, none of them for the user
         raise _unreadable(params, error) from None
     return dict(opened)

@@ -178,12 +178,16 @@ def _card(text: str) -> Change:
 
 
 HUB: dict[str, tuple[Change, str]] = {
-    "script beside": (_hub_script, IGNORED),
+    "script beside": (_hub_script, ERROR),
     "pickle alone": (_only("train.pkl", payloads.pickled), ERROR),
     "arrays alone": (_only("train.npz", payloads.arrays_file), ERROR),
     "tar with links and pickles": (_only("train.tar", payloads.tar_file), ERROR),
     "zip that leads up": (_only("train.zip", payloads.zip_file), ERROR),
     "YAML tag in the card": (_card("configs: !!python/object/apply:os.system ['touch {canary}']"), ERROR),
+    "card that leads to another server": (
+        _card("configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: http://127.0.0.1:9/x.csv"),
+        ERROR,
+    ),
     "card that leads above": (
         _card("configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: ../secret.csv"),
         ERROR,

@@ -1,6 +1,7 @@
 """Damage of what was written: bytes changed at random in bundles, outputs and checkpoints, and in DVC's cache."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -186,6 +187,12 @@ stages:
 """
 
 
+def environment() -> dict[str, str]:
+    """One in which our code and this Python's `dvc` are found."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "PATH": path}
+
+
 class DvcProject:
     """A DVC project of two stages: one publishes an output, the other reads it as our stages do, or plainly."""
 
@@ -201,9 +208,8 @@ class DvcProject:
 
     def dvc(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a DVC command there."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
         command = [sys.executable, "-m", "dvc", *words]
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=self.folder, env=environment(), capture_output=True, text=True, check=False)
 
     def damage_cache(self) -> None:
         """Flip a bit of the cached rows, mode kept, and have DVC bring them back into the workspace."""
@@ -223,23 +229,34 @@ class DvcProject:
         used = self.folder / "used"
         return used.is_file() and used.read_text(encoding="utf-8") != "row\n" * 1000
 
+    def rows_are_good(self) -> bool:
+        """Whether the first stage's rows are what it wrote."""
+        rows = self.folder / "out/rows.txt"
+        return rows.is_file() and rows.read_text(encoding="utf-8") == "row\n" * 1000
 
-def cached_damage(folder: Path) -> Line:
-    """The line of a flipped bit in DVC's cache: our reading, and what plain DVC does."""
-    ours, plain = DvcProject(folder / "ours", checks=True), DvcProject(folder / "plain", checks=False)
+
+def is_found_and_mended(ours: DvcProject) -> bool:
+    """Whether damage in the cache is one error where it is read, and gone for good after what the error advises."""
     ours.damage_cache()
     ours.dvc("checkout")
     (ours.folder / "use.py").write_text(USE + "\n", encoding="utf-8")  # it has to run again
     done = ours.dvc("repro")
-    found = done.returncode != 0 and "out is damaged" in done.stdout + done.stderr and not ours.has_used_damage()
-    return Line(
-        34,
-        "a bit of a cached object flipped, its mode kept",
-        1,
-        int(found),
-        "E that names the file",
-        {"plain DVC": plain_dvc(plain)},
+    said = done.stdout + done.stderr
+    if done.returncode == 0 or "out is damaged:\n  rows.txt: its bytes" not in said or ours.has_used_damage():
+        return False
+    (advice,) = re.findall("`(chmod .*)`", said)
+    subprocess.run(
+        advice, shell=True, cwd=ours.folder, env=environment(), capture_output=True, check=True, executable="/bin/bash"
     )
+    shutil.rmtree(ours.folder / "out")
+    return ours.dvc("checkout").returncode == 0 and ours.rows_are_good() and not ours.has_used_damage()
+
+
+def cached_damage(folder: Path) -> Line:
+    """The line of a flipped bit in DVC's cache: our reading, and what plain DVC does."""
+    found = is_found_and_mended(DvcProject(folder / "ours", checks=True))
+    peers = {"plain DVC": plain_dvc(DvcProject(folder / "plain", checks=False))}
+    return Line(34, "a bit of a cached object flipped, its mode kept", 1, int(found), "E; its advice mends it", peers)
 
 
 def plain_dvc(plain: DvcProject) -> str:
