@@ -8,6 +8,7 @@ output is published. A start with another identity begins anew and says what is 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -166,33 +167,33 @@ class Keeper:
         self._stage, self._inputs, self._params = stage, inputs, params
         self._lock: FileLock | None = None
         self._next = 1
+        self._ready: set[Path] = set()
 
     @cached_property
     def _folder(self) -> Path:
-        """Of this stage and identity, locked.
-
-        Raises:
-            MachineError: another process runs the same stage on the same inputs.
-        """
+        """Of this stage and identity, and of this process alone: two experiments may train the same at once."""
         identity = identity_of(self._stage, self._inputs, self._params)
         decisive = _digest({kind: identity[kind] for kind in DECISIVE})[:16]
-        folder = state_folder("checkpoints") / self._stage.name / decisive
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise MachineError(
-                f"{self._stage.name}: another process runs this stage on the same data ({folder}). Wait for it."
-            ) from None
-        self._lock = lock
-        _compare(folder, identity, self._stage.name)
-        return folder
+        above = state_folder("checkpoints") / self._stage.name
+        above.mkdir(exist_ok=True)
+        names = (f"{decisive}-{number}" for number in itertools.count(1))
+        begun = sorted(path for path in above.glob(f"{decisive}-*") if _holds_checkpoints(path))
+        for folder in itertools.chain(begun, (above / name for name in names)):
+            folder.mkdir(exist_ok=True)
+            self._lock = _locked(folder)
+            if self._lock is not None:
+                _compare(folder, identity, self._stage.name)
+                return folder
+        raise AssertionError("names do not end")
 
     def next_folder(self) -> Path:
         """Where the training that begins next has its checkpoints."""
         folder = self._folder / str(self._next)
-        folder.mkdir(exist_ok=True)
+        if folder not in self._ready:
+            if not any(folder.glob(f"*/{MANIFEST}")):
+                remove_folder(folder)  # of a run that wrote no checkpoint
+            folder.mkdir(exist_ok=True)
+            self._ready.add(folder)
         return folder
 
     def open(self) -> Checkpoints:
@@ -255,10 +256,22 @@ def _compare(folder: Path, identity: dict[str, Any], stage: str) -> None:
 def _broken_off(above: Path, own: Path) -> Iterator[Path]:
     """The folders of trainings with other identities that no process is at."""
     for other in above.iterdir():
-        if other == own or not (other / IDENTITY).is_file() or not list(other.glob(f"*/*/{MANIFEST}")):
-            continue
-        try:
-            with FileLock(other / LOCK, timeout=0):
+        if other != own and (other / IDENTITY).is_file() and _holds_checkpoints(other):
+            lock = _locked(other)
+            if lock is not None:
+                lock.release()
                 yield other
-        except Timeout:
-            continue
+
+
+def _holds_checkpoints(folder: Path) -> bool:
+    return any(folder.glob(f"*/*/{MANIFEST}"))
+
+
+def _locked(folder: Path) -> FileLock | None:
+    """The lock of a folder, held; None where another process holds it."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock

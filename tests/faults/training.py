@@ -50,7 +50,10 @@ def ways() -> dict[str, Way]:
         "adversarial steps": ("train", {"train.regularizers": [{"name": "fgm", "size": 0.2}]}),
         "lora": ("train", {"train.method": {"name": "lora", **LORA}}),
         "adalora": ("train", {"train.method": {"name": "adalora", **ADALORA}, "train.epochs": 6}),
-        "frozen layers, kept": ("train", {"train.method": {"name": "freeze", "layers": 1, "keep": True}}),
+        "frozen layers, kept": (
+            "train",
+            {"train.method": {"name": "freeze", "layers": 1, "keep": True}, "train.precision": "bfloat16"},
+        ),
         "average, noise, muon": (
             "train",
             {"train.average_decay": 0.9, "train.gradient_noise": 0.01, "train.optimizer": "muon"},
