@@ -48,7 +48,7 @@ def worst_errors(
     }
     if any(prediction["confidence"] is not None for prediction in predicted):
         columns["confidence"] = lambda place: predicted[place]["confidence"]
-    if params.evaluate.show_texts or task.declared:
+    if params.evaluate.show_texts or not task.answers_are_texts:
         columns["expected"] = lambda place: task.answer(examples[place])
         columns["predicted"] = lambda place: predicted[place]["answer"]
     if params.evaluate.show_texts and task.texts:

@@ -47,6 +47,11 @@ class LabelledTexts(PlainTexts):
     primary: str = "macro_f1"
 
     @property
+    def answers_are_texts(self) -> bool:
+        """They are labels."""
+        return False
+
+    @property
     def outputs(self) -> list[str]:
         """The labels."""
         return self.labels

@@ -19,6 +19,11 @@ Prediction: TypeAlias = dict[str, Any]
 class Measured(Protocol):
     """What `stages.tasks.Task` has for measuring."""
 
+    @property
+    def answers_are_texts(self) -> bool:
+        """Whether an answer holds words of a text, so that a report shows it only where it may show texts."""
+        ...
+
     def metrics(self, examples: Sequence[Example], predicted: Sequence[Prediction]) -> Metrics:
         """Every metric of the task, `primary` among them."""
         ...

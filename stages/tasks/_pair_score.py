@@ -56,6 +56,11 @@ class PairScore(WithoutClasses):
     primary: str = "spearman"
 
     @property
+    def answers_are_texts(self) -> bool:
+        """They are numbers."""
+        return False
+
+    @property
     def outputs(self) -> list[str]:
         """One."""
         return ["score"]

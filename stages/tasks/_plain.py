@@ -40,6 +40,11 @@ class PlainTexts:
     marks: list[str] = []  # noqa: RUF012  # never changed
 
     @property
+    def answers_are_texts(self) -> bool:
+        """They may be."""
+        return True
+
+    @property
     def asked(self) -> tuple[str, ...]:
         """All texts."""
         return self.texts

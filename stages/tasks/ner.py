@@ -67,6 +67,11 @@ class EntityTagging(PlainTexts):
     primary: str = "f1"
 
     @property
+    def answers_are_texts(self) -> bool:
+        """They are places and types."""
+        return False
+
+    @property
     def outputs(self) -> list[str]:
         """The tags."""
         return tags_of(self.labels)

@@ -85,10 +85,9 @@ class _Reasons:
         others = self.conflicting[self.by_code[self.columns["text_code"][row]]]
         answers = self.columns["answer"]
         other = next(position for position in others if answers[position] != answers[row])
-        classes = self.columns["classes"]
-        if not classes[row] and not classes[other]:  # what is expected is a text
+        if self.medium.task.answers_are_texts:
             return f"something else is expected at {self._name(other)}"
-        word = "labelled" if classes[row] == (answers[row],) else "expected"
+        word = "labelled" if self.columns["classes"][row] == (answers[row],) else "expected"
         return f"{word} '{_shortened(answers[row])}' here and '{_shortened(answers[other])}' at {self._name(other)}"
 
     def leak(self, row: int) -> str:

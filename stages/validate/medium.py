@@ -13,6 +13,7 @@ from stages.shared.outcome import Metrics
 from stages.shared.params import Bounds
 
 if TYPE_CHECKING:
+    from stages.tasks import Task
     from stages.validate.check import Check
     from stages.validate.near_duplicates import Matches
     from stages.validate.tables import Tables
@@ -23,6 +24,8 @@ Indices = npt.NDArray[np.int64]
 class Medium(Protocol):
     """What `medium_of` gives."""
 
+    task: Task
+    """What is predicted of them."""
     noun: str
     """What one is called: text, picture."""
     unit: str

@@ -132,6 +132,19 @@ def test_the_surest_errors_come_first_and_right_answers_never(make_params: MakeP
     assert [row[0] for row in errors] == ["2", "3"]
 
 
+@pytest.mark.parametrize("show", [True, False])
+def test_answers_that_are_texts_are_listed_only_where_texts_may_be(make_params: MakeParams, show: bool) -> None:
+    options = {"name": "qa", "no_answer": True, "max_answer_tokens": 8, "rules": "squad", "long_texts": "windows"}
+    options |= {"max_tokens": 48, "overlap": 8, "head": None, "head_from_packages": False}
+    params = make_params({"task": options, "evaluate.worst_errors": 2, "evaluate.show_texts": show})
+    answers = [{"text": "noon", "start": 7}]
+    row = {"id": "1", "source": "a", "question": "When?", "context": "It was noon.", "answers": answers}
+    header, errors = worst_errors(task_of(params.task), [row], [{"answer": "It", "confidence": None}], params)
+    assert ("expected" in header) is ("predicted" in header) is ("text" in header) is show
+    assert errors[0][:2] == ["1", "a"]
+    assert ("noon" in str(errors)) is show
+
+
 def test_calibration_error_is_the_distance_of_confidence_and_share_correct() -> None:
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 1.0])
     correct = np.array([True, True, False, False, False, True])

@@ -309,3 +309,45 @@ def test_the_same_bytes_in_another_place_zone_and_hash_seed(splits: Splits, tmp_
         found.append({str(path.relative_to(place)): path.read_bytes() for path in files})
     assert found[0] == found[1]
     assert "out/data_docs/index.html" in found[0]
+
+
+QUESTIONS = ENTITIES | {
+    "task": {
+        "name": "qa",
+        "max_tokens": 64,
+        "long_texts": "windows",
+        "overlap": 8,
+        "head": None,
+        "head_from_packages": False,
+        "max_answer_tokens": 8,
+        "no_answer": True,
+        "rules": "squad",
+    }
+}
+
+
+def test_two_answers_to_one_question_and_one_that_does_not_stand_are_not_quoted(run: Runner) -> None:
+    contexts = [f"The ferry of pier {number} leaves at noon and comes back at dusk." for number in range(30)]
+
+    def asked(split: str, number: int, place: int, answer: str, start: int | None = None) -> Any:
+        context = contexts[place]
+        answers = [{"text": answer, "start": context.index(answer) if start is None else start}]
+        example = {
+            **row(split, number, "", ""),
+            "question": "When does it leave?",
+            "context": context,
+            "answers": answers,
+        }
+        return {name: value for name, value in example.items() if name not in ("text", "label")}
+
+    every = [("train", 18), ("validation", 6), ("test", 6)]
+    starts = {"train": 0, "validation": 18, "test": 24}
+    splits = {name: [asked(name, n, starts[name] + n, "noon") for n in range(count)] for name, count in every}
+    splits["train"] += [asked("train", 40, 0, "dusk"), asked("train", 41, 1, "dusk", start=3)]
+    few = {f"validate.min_rows.{split}": 1 for split in splits} | {"validate.near_duplicate_similarity": 0.999}
+    reasons = {entry["id"]: entry["reasons"] for entry in run(splits, QUESTIONS | few).rejected}
+    assert reasons == {
+        "train-0": ["conflict: something else is expected at train.csv:42 (train)"],
+        "train-40": ["conflict: something else is expected at train.csv:2 (train)"],
+        "train-41": ["unusable_label: answers[0]: 4 characters do not stand at 3 of the context; they stand at 53"],
+    }
