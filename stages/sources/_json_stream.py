@@ -21,7 +21,7 @@ class JsonStream:
         self._source, self._kind, self._hint = source, kind, hint
         self._pieces = self._decoded()
         self._decoder = json.JSONDecoder()
-        self._text, self._at, self._line = "", 0, 1
+        self._text, self._at, self._line, self._start = "", 0, 1, 0
 
     def _decoded(self) -> Iterator[str]:
         blocks, encoding = narrow_blocks(self._source)
@@ -86,8 +86,13 @@ class JsonStream:
                     raise self.error(str(error).partition(": line")[0], getattr(error, "pos", self._at)) from None
                 continue
             if end < len(self._text) or not self._more():  # a number may go on in the next piece
-                self._at = end
+                self._start, self._at = self._at, end
                 return item
+
+    @property
+    def taken(self) -> str:
+        """The text of the value that was taken last, before anything after it is looked at."""
+        return self._text[self._start : self._at]
 
     def items(self) -> Iterator[None]:
         """Go through an array: stops before each item, which must be taken."""

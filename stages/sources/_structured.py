@@ -41,7 +41,8 @@ class _Objects:
         self._seen: dict[str, None] = {}
         self._rows = 0
 
-    def record(self, number: str, item: Any) -> Record:
+    def record(self, number: str, item: Any, text: str) -> Record:
+        """The record of an item, given its text too, which tells what the item has twice."""
         self._rows += 1
         if not isinstance(item, dict):
             return Record(number, {}, f"is no JSON object but {_kind(item)}")
@@ -51,7 +52,7 @@ class _Objects:
         values = {name: item[column] for name, column in columns.items() if column in item}
         missing = [f"'{column}'" for column in columns.values() if column not in item]
         fault = f"has no {' and no '.join(missing)}" if missing else text_fault(values, self._source.encoding)
-        return Record(number, values, fault)
+        return Record(number, values, fault or _named_twice(text, columns.values()))
 
     def check(self) -> None:
         """Raise DataError when a column was in no row at all: its name is wrong."""
@@ -77,19 +78,19 @@ def json_lines(source: Input) -> Iterator[Record]:
                 raise DataError(f"{source.name}: is a JSON array. Set ingest.source.format: json.") from None
             yield Record(str(number), {}, f"is no JSON: {error}")
         else:
-            record, twice = objects.record(str(number), item), _named_twice(line, source.columns.values())
-            yield record._replace(fault=f"has {quoted(twice)} twice") if twice and not record.fault else record
+            yield objects.record(str(number), item, line)
     objects.check()
 
 
-def _named_twice(line: str, columns: Iterable[str]) -> str | None:
-    """The first of the columns that the object of a line names twice, of which only the last is read; else None."""
-    doubtful = [column for column in columns if line.count(f'"{column}"') > 1]
+def _named_twice(text: str, columns: Iterable[str]) -> str | None:
+    """The fault of an object that names a column twice, of which only the last is read; else None."""
+    doubtful = [column for column in columns if text.count(f'"{column}"') > 1]
     if not doubtful:
         return None
     names: list[list[str]] = []
-    json.loads(line, object_pairs_hook=lambda pairs: names.append([name for name, _ in pairs]))
-    return next((column for column in doubtful if names and names[-1].count(column) > 1), None)  # the outermost is last
+    json.loads(text, object_pairs_hook=lambda pairs: names.append([name for name, _ in pairs]))
+    twice = [column for column in doubtful if names[-1].count(column) > 1]  # the outermost object comes last
+    return f"has {quoted(twice[0])} twice" if twice else None
 
 
 def json_array(source: Input) -> Iterator[Record]:
@@ -99,7 +100,8 @@ def json_array(source: Input) -> Iterator[Record]:
     if not stream.next_character():
         return
     for number, _ in enumerate(stream.items(), start=1):
-        yield objects.record(f"item {number}", stream.value())
+        item = stream.value()
+        yield objects.record(f"item {number}", item, stream.taken)
     stream.end()
     objects.check()
 

@@ -31,7 +31,7 @@ from tests.faults.generated import FILES, OTHER_COLUMNS, Made
 from tests.sources.reading import OPTIONS
 
 MEMORY = 512 << 20  # bytes that may come on top of what the process has when it begins
-SECONDS = 5  # that a file may take
+SECONDS = 20  # that a file may take
 WHOLE_STAGE = 10  # of so many files one goes through the whole stage
 _TASK = {"name": "classification", "labels": ["a", "b"], "multi_label": False, "max_tokens": 64, "long_texts": "head"}
 _TASK |= {"overlap": 0, "head": None, "head_from_packages": False}

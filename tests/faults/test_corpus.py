@@ -10,10 +10,13 @@ from tests.faults.cases import Fault, complaint, over_the_limit, params_of
 from tests.faults.corpus import EACH
 from tests.faults.packed_files import ESCAPED
 
-_IDS = [f"{fault.number}-{fault.name}-{form}" for fault, form in EACH]
+_CASES = [
+    pytest.param(fault, form, id=f"{fault.number}-{fault.name}-{form}", marks=pytest.mark.fault(fault.number))
+    for fault, form in EACH
+]
 
 
-@pytest.mark.parametrize(("fault", "form"), EACH, ids=_IDS)
+@pytest.mark.parametrize(("fault", "form"), _CASES)
 def test_a_fault_of_the_data_ends_as_it_must(fault: Fault, form: str, tmp_path: Path, tiny_base: Path) -> None:
     folder = tmp_path / "outer/inner"
     folder.mkdir(parents=True)
@@ -27,5 +30,6 @@ def test_a_fault_of_the_data_ends_as_it_must(fault: Fault, form: str, tmp_path: 
         assert complaint(stricter, folder / "again", params_of(stricter, tiny_base, form)) is None
 
 
+@pytest.mark.fault(18)
 def test_no_copy_in_train_is_a_child_of_another_split(tmp_path: Path, tiny_base: Path) -> None:
     assert complaint_of_augmentation(tmp_path, tiny_base, Random(1)) is None

@@ -119,6 +119,20 @@ def long_field(characters: int) -> Any:
     return make
 
 
+def long_field_on_disk(folder: Path, form: str, characters: int) -> Case:
+    """The same for a field of any length, which is never held in memory but for Parquet."""
+    must, field = Must("E", ("ingest.source.max_field_characters",)), "a long field"
+    if form == "parquet":
+        return Case(written(folder, form, content_of(form, [*good_rows(), ("x" * characters, "positive")])), must)
+    before, _, after = content_of(form, [*good_rows(), (field, "positive")]).partition(field.encode())
+    path = written(folder, form, before)
+    with path.open("ab") as file:
+        for _ in range(characters // 1_000_000):
+            file.write(b"x" * 1_000_000)
+        file.write(after)
+    return Case(path, must)
+
+
 def _long_quoted_field(folder: Path, form: str, draw: Random) -> Case:
     rows = good_rows()
     rows.insert(draw.randrange(len(rows)), ("many lines\n" * 20_000, "positive"))
@@ -154,7 +168,7 @@ def _named_twice(folder: Path, form: str, draw: Random) -> Case:
 
 def _key_twice(folder: Path, form: str, draw: Random) -> Case:
     rows = good_rows()
-    line = b'{"text": "the first", "label": "positive", "text": "the second"}'
+    line = b'{"text": "the first", "label": "positive", "text": "the second"}' + (b"," if form == "json" else b"")
     content = lines_with(content_of(form, rows), line, draw)
     return Case(written(folder, form, content), Must("Q", ("'text' twice",), aside=1), rows)
 
@@ -228,7 +242,7 @@ FAULTS = [
     Fault(8, "wrong name in the options", FORMS, _wrong_option),
     Fault(8, "no header", TABLES, _no_header),
     Fault(9, "duplicate column names", (*TABLES, "parquet"), _named_twice),
-    Fault(9, "a key twice in an object", ("jsonl",), _key_twice),
+    Fault(9, "a key twice in an object", ("json", "jsonl"), _key_twice),
     Fault(12, "empty file", FORMS, _no_bytes),
     Fault(12, "header alone", FORMS, _no_rows),
     Fault(12, "blank lines alone", TEXTS, _blank_lines),
