@@ -7,7 +7,6 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 """
 
 import importlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import pipeline_summary
 from stages.shared.errors import MachineError, TemperError
 from stages.shared.pipeline import Stage, read_stages
-from stages.shared.workspace import receipt_path, write_receipt
+from stages.shared.workspace import read_state, receipt_path, write_receipt
 
 KILLED = 137  # as a shell says it of SIGKILL
 KILLED_MESSAGE = "the stage was killed; too little memory is the usual reason. Nothing good was lost"
@@ -39,8 +38,7 @@ class Limits:
 
 
 def _receipt(session: str, stage: str) -> dict[str, Any] | None:
-    path = receipt_path(session, stage)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_state(receipt_path(session, stage)) or None
 
 
 def settled(code: int, receipt: dict[str, Any] | None, last_words: str) -> dict[str, Any] | None:

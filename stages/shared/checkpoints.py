@@ -28,7 +28,7 @@ from stages.shared.disk import remove_folder
 from stages.shared.errors import DataError, MachineError, Refused, TrainingFailed
 from stages.shared.publish import MANIFEST, check_manifest, published, sha256_of, write_json
 from stages.shared.resources import cpu_flags
-from stages.shared.workspace import state_folder
+from stages.shared.workspace import read_state, state_folder
 
 if TYPE_CHECKING:
     from stages.shared.params import Params
@@ -238,7 +238,7 @@ def _compare(folder: Path, identity: dict[str, Any], stage: str) -> None:
     """Say what is other than when a training was broken off; of those of other identities the newest is left."""
     known = folder / IDENTITY
     if known.is_file():
-        before = json.loads(known.read_text(encoding="utf-8"))["machine"]
+        before = read_state(known).get("machine", {})
         now = identity["machine"]
         other = [f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name]]
         if other:
@@ -249,7 +249,7 @@ def _compare(folder: Path, identity: dict[str, Any], stage: str) -> None:
     for old in broken_off[:-1]:
         remove_folder(old)
     if broken_off:
-        found = differences(json.loads((broken_off[-1] / IDENTITY).read_text(encoding="utf-8")), identity)
+        found = differences(read_state(broken_off[-1] / IDENTITY), identity)
         log.warning("%s: begins anew: since it was broken off there have changed: %s", stage, "; ".join(found))
 
 

@@ -29,5 +29,6 @@ def test_every_byte_of_a_manifest_counts(written: damage.Written) -> None:
         assert written.is_refused(), place
 
 
+@pytest.mark.fault(34)
 def test_a_flipped_bit_in_the_cache_of_dvc_is_found_and_mended_as_the_error_advises(tmp_path: Path) -> None:
     assert damage.is_found_and_mended(damage.DvcProject(tmp_path / "project", checks=True))

@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from flows.preflight import check_before_anything_runs
 from flows.recorded import exit_code_of
 from stages.shared.disk import require_room
 from stages.shared.errors import MachineError
 from stages.shared.publish import write_json
+from tests.conftest import ROOT
 from tests.torture import disk
 
 
@@ -23,6 +26,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("writer", disk.WRITERS)
 def test_a_full_disk_is_one_error_and_the_last_good_output_stays(folder: Path, writer: str) -> None:
     with disk.small_disk(folder / "small") as done:
@@ -32,7 +36,8 @@ def test_a_full_disk_is_one_error_and_the_last_good_output_stays(folder: Path, w
         assert disk.fails_well_when_full(folder / "small/out", disk.WRITERS[writer])
 
 
-@pytest.mark.parametrize("writer", ["a file", "json", "numpy", "safetensors", "parquet"])
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("writer", ["a file", "json", "numpy", "safetensors", "parquet", "a checkpoint"])
 def test_so_is_a_limit_on_the_size_of_files(folder: Path, writer: str) -> None:
     disk.write_good(folder / "out")
 
@@ -43,6 +48,7 @@ def test_so_is_a_limit_on_the_size_of_files(folder: Path, writer: str) -> None:
     assert disk.in_child(action) == (0, "")
 
 
+@pytest.mark.fault(35)
 def test_a_file_that_does_not_fit_leaves_the_one_that_was_there(folder: Path) -> None:
     write_json(folder / "state.json", {"a": 1})
 
@@ -63,6 +69,7 @@ def test_what_is_known_not_to_fit_is_not_begun(tmp_path: Path) -> None:
         require_room(tmp_path / "out", 10**18)
 
 
+@pytest.mark.fault(35)
 def test_a_full_disk_elsewhere_is_no_traceback() -> None:
     def action() -> None:
         raise OSError(28, os.strerror(28), "/somewhere/log")
@@ -72,6 +79,7 @@ def test_a_full_disk_elsewhere_is_no_traceback() -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.fault(36)
 def test_an_output_that_cannot_be_written_is_refused_at_the_start(folder: Path) -> None:
     found = list(disk.read_only(folder))
     assert {code for _, code, _ in found} == {MachineError.exit_code}
@@ -86,6 +94,18 @@ def test_a_kill_at_any_step_leaves_the_old_output_or_the_new(folder: Path) -> No
     assert len(found) > 20
 
 
+@pytest.mark.fault(36)
+def test_every_output_is_tried_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/package").write_text("mine", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MachineError, match="data/package: a file or a link, where a folder is to be written"):
+        check_before_anything_runs()
+
+
+@pytest.mark.fault(37)
 def test_temporary_files_may_lie_on_another_file_system(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = disk.other_disk(folder)
     if other is None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tests.torture import bundle_artefacts, model_artefacts, payloads
+from tests.torture.damage import write_checkpoint
 from tests.torture.model_artefacts import ERROR, IGNORED, Change
 from tests.torture.scoreboard import Line
 
@@ -81,6 +82,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Cases]] = {
     "params.yaml": ("params", good_params, bundle_artefacts.PARAMS),
     "files of rows": ("source", Path.mkdir, bundle_artefacts.SOURCE),
     "data sets in the hub's layout": ("hub", good_hub, bundle_artefacts.HUB),
+    "checkpoints": ("checkpoints", write_checkpoint, bundle_artefacts.CHECKPOINT),
     "states in .temper": ("state", Path.mkdir, bundle_artefacts.STATE),
 }
 WITHOUT_GOOD = ("source",)  # whose good folder is empty

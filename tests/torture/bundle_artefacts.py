@@ -226,3 +226,36 @@ STATE: dict[str, tuple[Change, str]] = {
     "pickle named translations": (_cache_is_a_pickle, IGNORED),
     "pickles in the translations": (_pickle_in_the_cache, IGNORED),
 }
+
+
+def _in_a_checkpoint(change: Change, is_resealed: bool = True) -> Change:
+    def both(folder: Path, canary: Path) -> None:
+        change(folder / "000001", canary)
+        if is_resealed:
+            write_manifest(folder / "000001")
+
+    return both
+
+
+def _weights(folder: Path, canary: Path) -> None:
+    (folder / "model.safetensors").write_bytes(payloads.torch_file(canary))
+
+
+def _training_state(folder: Path, canary: Path) -> None:
+    (folder / "optimizer.pt").write_bytes(payloads.torch_file(canary))
+
+
+CHECKPOINT: dict[str, tuple[Change, str]] = {
+    "pickle named model.safetensors": (_in_a_checkpoint(_weights, is_resealed=False), ERROR),
+    "pickle named model.safetensors, in the manifest": (_in_a_checkpoint(_weights), ERROR),
+    "pickle beside, in the manifest": (_in_a_checkpoint(_training_state), IGNORED),
+    "state of another kind": (
+        _in_a_checkpoint(lambda folder, canary: told(folder, "state.json", model={"py/object": "os.system"})),
+        ERROR,
+    ),
+    "state too deep": (
+        _in_a_checkpoint(lambda folder, canary: (folder / "state.json").write_text("[" * 100_000, encoding="utf-8")),
+        ERROR,
+    ),
+    "weights that are a link": (_in_a_checkpoint(_linked("model.safetensors"), is_resealed=False), ERROR),
+}

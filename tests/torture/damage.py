@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import save_file
+import torch
 
 from serving.bundle import load_bundle
 from serving.errors import BundleDamaged, BundleMissing
+from stages.shared.checkpoints import Checkpoints
 from stages.shared.errors import DataError
+from stages.shared.fitting.packed import write_packed
 from stages.shared.publish import check_manifest, published, write_json
 from tests.serving.handmade import write_bundle
 from tests.torture import disk
+from tests.torture.faults import FAULTS
 from tests.torture.scoreboard import Line
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +72,16 @@ def output(folder: Path) -> Written:
 
 def checkpoint(folder: Path) -> Written:
     """A checkpoint: weights, what the optimiser keeps, and where the training is."""
-    with published(folder / "checkpoint") as out:
-        random = np.random.default_rng(1)
-        save_file({"weight": random.random((16, 16)).astype(np.float32)}, out / "model.safetensors")
-        save_file({"step": np.array([3]), "average": random.random(256)}, out / "optimizer.safetensors")
-        write_json(out / "state.json", {"step": 3, "epoch": 1, "seed": 13})
-    return Written(folder / "checkpoint", check_manifest, (DataError,))
+    write_checkpoint(folder / "checkpoints")
+    return Written(folder / "checkpoints/000001", check_manifest, (DataError,))
+
+
+def write_checkpoint(folder: Path) -> None:
+    """Write a checkpoint as a training does."""
+    torch.manual_seed(1)
+    optimizer = {"step": 3, "average": torch.rand(256), "state": (1, b"x", None)}
+    parts = {"model": {"weight": torch.rand(16, 16)}, "optimizer": optimizer, "loop": {"step": 3, "epoch": 1}}
+    Checkpoints(folder).write(lambda staging: write_packed(staging, parts))
 
 
 KINDS: dict[str, Callable[[Path], Written]] = {"a bundle": bundle, "an output": output, "a checkpoint": checkpoint}
@@ -256,7 +263,7 @@ def cached_damage(folder: Path) -> Line:
     """The line of a flipped bit in DVC's cache: our reading, and what plain DVC does."""
     found = is_found_and_mended(DvcProject(folder / "ours", checks=True))
     peers = {"plain DVC": plain_dvc(DvcProject(folder / "plain", checks=False))}
-    return Line(34, "a bit of a cached object flipped, its mode kept", 1, int(found), "E; its advice mends it", peers)
+    return Line(34, FAULTS[34][0], 1, int(found), f"{FAULTS[34][1]}; its advice mends it", peers)
 
 
 def plain_dvc(plain: DvcProject) -> str:
@@ -280,8 +287,8 @@ def run(folder: Path) -> Iterator[Line]:
         found, passed = bytes_changed(written, CHANGES, number)
         more, also = structure_changed(written, CHANGES // 10, number)
         times = CHANGES + CHANGES // 10
-        yield Line(29, f"random changes of {name}", times, found + more, "found when read, named")
-        yield Line(29, f"unchanged copies of {name}", times, passed + also, "no false alarm")
+        yield Line("damage", f"random changes of {name}", times, found + more, "found when read, named")
+        yield Line("damage", f"unchanged copies of {name}", times, passed + also, "no false alarm")
     yield cached_damage(folder / "dvc")
     disks = folder / "disks"
     disks.mkdir()

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from safetensors.numpy import save_file
 
 from stages.shared.errors import MachineError, TemperError
+from stages.shared.fitting.packed import write_packed
 from stages.shared.publish import check_manifest, mend, published, write_json
+from tests.torture.faults import FAULTS
 from tests.torture.scoreboard import Line
 
 NOBODY = 65534
@@ -29,6 +32,7 @@ WRITERS: dict[str, Write] = {
     "json": lambda folder: write_json(folder / "large.json", "x" * LARGE),
     "numpy": lambda folder: np.save(folder / "index.npy", np.ones(LARGE // 8)),
     "safetensors": lambda folder: save_file({"w": np.ones(LARGE // 8)}, folder / "model.safetensors"),
+    "a checkpoint": lambda folder: write_packed(folder, {"model": {"w": torch.ones(LARGE // 4)}}),
     "parquet": lambda folder: pq.write_table(
         pa.table({"x": np.random.default_rng(1).random(LARGE // 8)}), folder / "rows.parquet"
     ),
@@ -209,13 +213,14 @@ def _full(folder: Path) -> Iterator[bool]:
 def lines(folder: Path) -> Iterator[Line]:
     """The lines of these faults."""
     results = list(_full(folder))
-    good = "E: needs X, has Y; the last good one as it was, nothing half-written"
-    yield Line(35, "disk full while an output is written, by each library", len(results), sum(results), good)
+    yield Line(35, f"{FAULTS[35][0]}, by each library that writes", len(results), sum(results), FAULTS[35][1])
     refusals = list(read_only(folder))
     held = sum(code == MachineError.exit_code for _, code, _ in refusals)
-    yield Line(36, "output read-only: rights, flags, mounts, files in its place", len(refusals), held, "E at the start")
+    yield Line(36, f"{FAULTS[36][0]}: rights, flags, mounts, a file there", len(refusals), held, FAULTS[36][1])
     steps = [is_good for is_good, _ in killed_at_each_step(folder / "steps")]
-    yield Line(27, "SIGKILL at each step of a publication", len(steps), sum(steps), "R: the old one or the new, whole")
+    yield Line(
+        "damage", "SIGKILL at each step of a publication", len(steps), sum(steps), "R: the old one or the new, whole"
+    )
     yield _two_disks(folder)
 
 
@@ -227,4 +232,4 @@ def _two_disks(folder: Path) -> Line:
     finally:
         tempfile.tempdir = before
     held = other is not None and word_of(folder / "apart/out") == "good"
-    return Line(37, "temporary files on another file system", 1, int(held), "R: staging is beside the target")
+    return Line(37, FAULTS[37][0], 1, int(held), FAULTS[37][1])

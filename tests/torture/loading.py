@@ -157,6 +157,16 @@ def state(folder: Path) -> None:
         os.chdir(before)
 
 
+def checkpoints(folder: Path) -> None:
+    """Where a training that was broken off goes on."""
+    from stages.shared.checkpoints import Checkpoints
+    from stages.shared.fitting.packed import read_packed
+
+    newest = Checkpoints(folder).newest()
+    assert newest is not None
+    read_packed(newest)
+
+
 def plain_transformers(folder: Path) -> None:
     """What a script usually does with a model."""
     from transformers import AutoModel, AutoTokenizer
@@ -173,7 +183,7 @@ def plain_pickle(folder: Path) -> None:
         pickle.load(file)
 
 
-OURS = (base, trained, pretrain, pointer, marian, bundle, wordnet, params, source, hub, state)
+OURS = (base, trained, pretrain, pointer, marian, bundle, wordnet, params, source, hub, state, checkpoints)
 LOADERS: dict[str, Callable[[Path], None]] = {
     function.__name__: function for function in (*OURS, plain_transformers, plain_pickle)
 }

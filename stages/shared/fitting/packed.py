@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from stages.shared.errors import MachineError
+from stages.shared.model_files import read_settings
 from stages.shared.publish import write_json
 
 PLAIN = (bool, int, float, str, type(None))
@@ -68,13 +69,22 @@ def write_packed(folder: Path, parts: dict[str, Any]) -> None:
 
 
 def read_packed(folder: Path) -> dict[str, Any]:
-    """The parts as they were written, on the CPU."""
-    found = {}
-    for name, part in json.loads((folder / STATE).read_text(encoding="utf-8")).items():
-        file = folder / f"{name}.safetensors"
-        if file.is_file():
-            with safe_open(file, "pt") as tensors:
-                found[name] = _unpack(part, tensors)
-        else:
-            found[name] = _unpack(part, None)
-    return found
+    """The parts as they were written, on the CPU.
+
+    Raises:
+        MachineError: there is something else in the folder.
+    """
+    try:
+        return {name: _part(folder, name, part) for name, part in read_settings(folder / STATE).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise MachineError(
+            f"{folder}: is no checkpoint that this release has written: {error}. Delete the folder to begin anew."
+        ) from None
+
+
+def _part(folder: Path, name: str, part: Any) -> Any:
+    file = folder / f"{name}.safetensors"
+    if not file.is_file():
+        return _unpack(part, None)
+    with safe_open(file, "pt") as tensors:
+        return _unpack(part, tensors)
