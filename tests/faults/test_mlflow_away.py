@@ -34,6 +34,7 @@ def waiting(clone: Path) -> list[Path]:
     return list((clone / ".temper/spool").iterdir())
 
 
+@pytest.mark.fault(40)
 @pytest.mark.real
 def test_a_server_killed_during_a_stage_has_all_of_it_later_and_once(
     tmp_path: Path, out: Path, mlflow_server: MlflowServer
@@ -57,6 +58,7 @@ def test_a_server_killed_during_a_stage_has_all_of_it_later_and_once(
     assert registered(client, session) == ([1], {"challenger": 1, "champion": 1})
 
 
+@pytest.mark.fault(40)
 def test_a_database_that_another_process_locks_stops_no_stage(tmp_path: Path, out: Path) -> None:
     clone, session = tmp_path / "clone", tmp_path.name
     with RecordedStage(clone, session, out) as stage:
@@ -81,6 +83,7 @@ def test_a_database_that_another_process_locks_stops_no_stage(tmp_path: Path, ou
         shutil.copytree(tmp_path / "spool", clone / ".temper/spool", dirs_exist_ok=True)
 
 
+@pytest.mark.fault(40)
 def test_a_database_that_is_free_again_gets_it_while_the_stage_runs(tmp_path: Path, out: Path) -> None:
     clone = tmp_path / "clone"
     with RecordedStage(clone, "s", out) as stage:
@@ -95,6 +98,7 @@ def test_a_database_that_is_free_again_gets_it_while_the_stage_runs(tmp_path: Pa
     assert recorded_facts(MlflowClient(f"sqlite:///{clone / 'mlflow.db'}"), "s") == expected_facts(100)
 
 
+@pytest.mark.fault(40)
 def test_what_a_kill_of_stage_and_recorder_leaves_is_closed_by_the_next(tmp_path: Path, out: Path) -> None:
     clone = tmp_path / "clone"
     with RecordedStage(clone, "s", out) as stage:
@@ -114,6 +118,7 @@ def test_what_a_kill_of_stage_and_recorder_leaves_is_closed_by_the_next(tmp_path
     assert not waiting(clone)
 
 
+@pytest.mark.fault(40)
 def test_a_record_that_the_store_never_takes_is_set_aside_and_stops_nothing(tmp_path: Path, out: Path) -> None:
     clone = tmp_path / "clone"
     record_one(clone, "first", out)

@@ -26,6 +26,7 @@ from tests.faults.stores import (
 ONE = ([1], {"challenger": 1, "champion": 1})
 
 
+@pytest.mark.fault(42)
 def test_eight_processes_of_two_clones_make_one_version_in_a_database(tmp_path: Path) -> None:
     write_bundle(tmp_path / "package", "reviews")
     uri = f"sqlite:///{tmp_path}/shared.db"
@@ -33,6 +34,7 @@ def test_eight_processes_of_two_clones_make_one_version_in_a_database(tmp_path: 
     assert registered(MlflowClient(uri), "reviews") == ONE
 
 
+@pytest.mark.fault(42)
 @pytest.mark.real
 def test_processes_of_two_clones_make_one_version_on_a_server(tmp_path: Path, mlflow_server: MlflowServer) -> None:
     write_bundle(tmp_path / "package", "reviews")
@@ -81,6 +83,7 @@ def register(clone: Path, session: str = "again", folder: str = "package") -> st
     return register_bundle(run, clone / folder, Outcome("made", {})).summary
 
 
+@pytest.mark.fault(43)
 def test_a_promotion_that_was_killed_at_any_point_is_finished_by_the_next_run(clone: Path) -> None:
     client = MlflowClient(f"sqlite:///{clone / 'mlflow.db'}")
     for number, (call, count) in enumerate(BEFORE, start=1):
@@ -93,6 +96,7 @@ def test_a_promotion_that_was_killed_at_any_point_is_finished_by_the_next_run(cl
         assert registered(client, f"model {number}") == ONE
 
 
+@pytest.mark.fault(43)
 def test_no_alias_names_a_version_whose_files_are_damaged(clone: Path) -> None:
     assert "champion" in register(clone)
     (stored,) = (clone / "mlartifacts").rglob("model.onnx")
@@ -111,6 +115,7 @@ def test_no_alias_names_a_version_whose_files_are_damaged(clone: Path) -> None:
     assert registered(client, "reviews") == ([1, 2], {"challenger": 2, "champion": 2})
 
 
+@pytest.mark.fault(43)
 def test_files_that_cannot_be_mended_are_an_error_that_says_what_to_do(clone: Path) -> None:
     register(clone)
     (stored,) = (clone / "mlartifacts").rglob("model.onnx")
