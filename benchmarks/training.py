@@ -40,7 +40,7 @@ from benchmarks.texts import AG_NEWS, SST, texts_of_lengths
 from stages.shared.base_model import find_base, tokenizer_of
 from stages.shared.fitting import Data, History, Learner, Plan, fit
 from stages.shared.fitting.dropout import fast_dropout
-from stages.shared.fitting.loop import NO_HOOKS, _Loop, groups_of_epoch
+from stages.shared.fitting.loop import NO_HOOKS, Loop, groups_of_epoch
 from stages.shared.fitting.optimizer import make_optimizer, set_learning_rate
 from stages.shared.fitting.precision import chosen_precision
 from stages.shared.fitting.vocabulary import words_in_use
@@ -145,7 +145,7 @@ class Job:
         """
         AcceleratorState._reset_state(reset_partial_state=True)
         plan, (model, other) = Plan(self.params.train, 1, "train"), (self.model(), self.model())
-        loop = _Loop(model, self.data, plan, History(), NO_HOOKS)
+        loop = Loop(model, self.data, plan, History(), NO_HOOKS)
         with (
             fast_dropout(torch.nn.ModuleList([model, other]), CPU),
             words_in_use(model, self.data, plan.values) as loop.words,

@@ -29,7 +29,7 @@ class History:
         examples: trained on so far, each as often as it was seen.
         seconds: spent on updates alone.
         rates: of a range test: learning_rate, loss (nats per example, smoothed).
-        precision: what was computed in.
+        precision: what is computed in; empty before that is chosen.
     """
 
     updates: list[Row] = field(default_factory=list)
@@ -42,7 +42,7 @@ class History:
     examples: int = 0
     seconds: float = 0.0
     rates: list[Row] = field(default_factory=list)
-    precision: str = "float32"
+    precision: str = ""
 
     @property
     def steps(self) -> int:
@@ -78,7 +78,7 @@ class History:
             "best_step": step,
             "steps": self.steps,
             "epochs": len(self.padded_shares),
-            "precision_bits": BITS[self.precision],
+            "precision_bits": BITS[self.precision or "float32"],
             "padded_share": sum(self.padded_shares) / max(1, len(self.padded_shares)),
         }
 

@@ -115,7 +115,8 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks:
             loop.release()
         return
     resumption = Resumption()
-    loop = Loop(model, data, plan, history, hooks, resumption.precision)
+    history.precision = resumption.precision
+    loop = Loop(model, data, plan, history, hooks)
     try:
         device = loop.accelerator.device
         with (
@@ -125,52 +126,46 @@ def fit(model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks:
         ):
             if resumption.state is None:
                 loop.find_rate()
-            _epochs(loop, data, plan, resumption)
+            _epochs(loop, resumption)
     finally:
         loop.release()
 
 
-def _epochs(loop: "Loop", data: Data, plan: Plan, resumption: Resumption) -> None:
-    lengths, history = data.lengths, loop.history
+def _epochs(loop: "Loop", resumption: Resumption) -> None:
+    values, lengths = loop.plan.values, loop.data.lengths
     begun = resumption.restore(loop)
-    if begun.has_ended:
-        return
-    per_epoch = len(groups_of_epoch(lengths, plan, epoch=0))
-    points = validation_points(per_epoch, plan.values.validations_per_epoch)
-    with Progress(plan.section, len(lengths) * plan.values.epochs) as progress:
-        progress.advance(history.examples)
-        for epoch in range(begun.epoch, plan.values.epochs):
-            groups = groups_of_epoch(lengths, plan, epoch)
+    with Progress(loop.plan.section, len(lengths) * values.epochs) as progress:
+        progress.advance(loop.history.examples)
+        for epoch in range(begun.epoch, values.epochs):
             done = begun.updates if epoch == begun.epoch else 0
-            if not done:
-                history.begin_epoch(padded_share(lengths, [batch for group in groups for batch in group]))
-            for position, group in enumerate(groups[done:], start=done + 1):
-                loss = loop.update(group)
-                progress.advance(sum(map(len, group)), loss=loss)
-                if position in points:
-                    loop.validate(epoch + position / per_epoch)
-                    if history.since_best >= plan.values.patience:
-                        log.info("no better validation in %d: training stops", history.since_best)
-                        break
-                resumption.keep(loop, Position(epoch, position))
-            else:
-                continue
-            break
-    resumption.keep(loop, Position(has_ended=True))
+            if not _epoch(loop, epoch, done, resumption, progress):
+                log.info("no better validation in %d: training stops", loop.history.since_best)
+                break
+    resumption.keep(loop, Position(values.epochs), is_end=True)
+
+
+def _epoch(loop: "Loop", epoch: int, done: int, resumption: Resumption, progress: Progress) -> bool:
+    """What is left of an epoch of which some updates are done; whether another may follow, for patience is not lost."""
+    values, lengths, history = loop.plan.values, loop.data.lengths, loop.history
+    groups = groups_of_epoch(lengths, loop.plan, epoch)
+    points = validation_points(len(groups), values.validations_per_epoch)
+    if not done:
+        history.begin_epoch(padded_share(lengths, [batch for group in groups for batch in group]))
+    for position, group in enumerate(groups[done:], start=done + 1):
+        loss = loop.update(group)
+        progress.advance(sum(map(len, group)), loss=loss)
+        if position in points:
+            loop.validate(epoch + position / len(groups))
+            if history.since_best >= values.patience:
+                return False
+        resumption.keep(loop, Position(epoch, position))
+    return True
 
 
 class Loop:
-    """The moving parts of a training; `precision` is that of the one that goes on."""
+    """The moving parts of a training."""
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        data: Data,
-        plan: Plan,
-        history: History,
-        hooks: Hooks,
-        precision: str | None = None,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, data: Data, plan: Plan, history: History, hooks: Hooks) -> None:
         values = plan.values
         if values.dropout is not None:
             set_dropout(model, values.dropout)
@@ -182,7 +177,7 @@ class Loop:
             )
         if values.gradient_checkpointing:
             (getattr(model, "body", None) or model).activation_checkpointing_enable()
-        history.precision = precision or chosen_precision(values.precision, device)
+        history.precision = chosen_precision(history.precision or values.precision, device)
         self.accelerator = Accelerator(mixed_precision=PRECISIONS[history.precision])
         self.model = self.accelerator.prepare(model)
         weights = None if data.weights is None else data.weights.to(self.accelerator.device)

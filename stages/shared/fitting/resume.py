@@ -22,11 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is: epochs that are over, updates of the one after them, and whether it has ended."""
+    """How far a training is: epochs that are over, and updates of the one after them."""
 
     epoch: int = 0
     updates: int = 0
-    has_ended: bool = False
 
 
 class Resumption:
@@ -39,9 +38,9 @@ class Resumption:
         self.state: dict[str, Any] | None = None if newest is None else read_packed(newest)
 
     @property
-    def precision(self) -> str | None:
-        """What the training was computed in that goes on; None where it begins."""
-        return None if self.state is None else self.state["history"]["precision"]
+    def precision(self) -> str:
+        """What the training was computed in that goes on; empty where it begins."""
+        return "" if self.state is None else str(self.state["history"]["precision"])
 
     def restore(self, loop: Loop) -> Position:
         """Put the state back, if there is one."""
@@ -57,10 +56,10 @@ class Resumption:
             loop.report_validation(row)
         return position
 
-    def keep(self, loop: Loop, position: Position) -> None:
+    def keep(self, loop: Loop, position: Position, is_end: bool = False) -> None:
         """Write a checkpoint when one is due; at the end, when there is one already."""
         kept = self._checkpoints
-        if kept is not None and (kept.has_written() if position.has_ended else kept.is_due()):
+        if kept is not None and (kept.has_written() if is_end else kept.is_due()):
             kept.write(lambda folder: write_packed(folder, _taken(loop, position)))
 
 
