@@ -13,6 +13,7 @@ _QUIET = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # it would report on each table that it makes
+    "PREFECT_CLIENT_MAX_RETRIES": "3",  # each waits twice as long: a server that is gone is told in time
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "TOKENIZERS_PARALLELISM": "false",  # a forked tokenizer pool warns, and dead-locks when it is forked in use
     "TQDM_MININTERVAL": "0.5",

@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 
-from flows.prefect_record import api_answers, api_url
+from flows.prefect_record import api_answers, api_url, lost_connections_in_one_line
 from stages.shared.errors import MachineError, TemperError
 
 
@@ -17,12 +17,16 @@ def main() -> int:
     parser.add_argument("--stage-seconds", type=float, help="the longest that one stage may take")
     parser.add_argument("--stage-retries", type=int, default=0, help="tries more for a stage that the machine failed")
     limits = vars(parser.parse_args())
+    from flows.doctoring.locks import mend_locks
+    from flows.exclusive import PIPELINE, require_free
     from flows.preflight import check_before_anything_runs, is_up_to_date  # a second or two, which --help need not wait
     from flows.summary import exit_code, pipeline_summary
     from stages.shared.pipeline import read_stages
 
     try:
         check_before_anything_runs()
+        require_free(PIPELINE)
+        mend_locks(print)
     except TemperError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -35,11 +39,17 @@ def main() -> int:
         return MachineError.exit_code
     from flows.pipeline import finetune
 
+    lost_connections_in_one_line()
     try:
         state = finetune(**limits, return_state=True)
     except KeyboardInterrupt:  # by itself it ends in 1 where torch's compiler has been imported, as transformers does
         print("stopped by SIGINT", file=sys.stderr)
         return 128 + signal.SIGINT
+    except Exception:
+        if url is None or api_answers(url):
+            raise
+        print(f"the Prefect server at {url} is gone. What the stages gave is kept: run again.", file=sys.stderr)
+        return MachineError.exit_code
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)
     return 0 if state.is_completed() else exit_code(session, read_stages()) or 1

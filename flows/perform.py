@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stages.shared.errors import MachineError, ParamsError, Refused, TrainingFailed
-from stages.shared.outcome import Outcome
+from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
 from stages.shared.publish import MANIFEST, check_manifest, mend, published, refused_folder, write_json
 from stages.shared.workspace import write_page, write_timings
@@ -47,8 +47,8 @@ def _processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def perform(name: str, folders: list[Path], params: Params) -> Outcome:
-    """Run a stage on its folders, the last of which is its output.
+def performed(name: str, folders: list[Path], params: Params) -> tuple[Outcome, Metrics]:
+    """Run a stage on its folders, the last of which is its output; give also the time that it took.
 
     Raises:
         TemperError: of the kind that tells what is wrong; the output is then as it was before.
@@ -67,7 +67,13 @@ def perform(name: str, folders: list[Path], params: Params) -> Outcome:
     except (Refused, TrainingFailed) as error:
         kept = sorted(path for path in refused_folder(out).iterdir() if path.name != MANIFEST)
         raise type(error)(f"{error}\nKept: {', '.join(map(str, kept)) or 'nothing'}") from None
-    write_timings(name, out, work | outcome.timings)
+    return outcome, work
+
+
+def perform(name: str, folders: list[Path], params: Params) -> Outcome:
+    """The same, and keep the times and pages of it in the clone."""
+    outcome, work = performed(name, folders, params)
+    write_timings(name, folders[-1], work | outcome.timings)
     for page, content in outcome.pages.items():
         write_page(name, page, content)
     return outcome

@@ -17,6 +17,9 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.doctoring.locks import mend_locks
+from flows.exclusive import PIPELINE, alone
+from flows.prefect_record import note_process
 from flows.preflight import check_before_anything_runs
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import pipeline_summary
@@ -120,6 +123,22 @@ def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
     return states
 
 
+def _run_and_close(session: str, limits: Limits) -> tuple[dict[str, State[Any]], bool]:
+    """Run all stages and complete their record; give the states that are not good, and whether nothing had to run."""
+    note_process(session)
+    status = "KILLED"
+    try:
+        states = _run_all(session, limits)
+        bad = {name: state for name, state in states.items() if not state.is_completed()}
+        status = "FAILED" if bad else "FINISHED"
+    finally:
+        from stages.shared import tracking
+
+        tracking.close_parent(session, read_stages(), status)
+    create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
+    return bad, all(state.name == "Cached" for state in states.values())
+
+
 @flow(name="finetune", persist_result=False)
 def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> State[Any]:
     """Bring the whole pipeline up to date.
@@ -133,17 +152,12 @@ def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> Stat
         check_before_anything_runs()
     except TemperError as error:
         return Failed(message=str(error))
-    session = str(flow_run.get_id())
-    status = "KILLED"
     try:
-        states = _run_all(session, Limits(stage_seconds, stage_retries))
-        bad = {name: state for name, state in states.items() if not state.is_completed()}
-        status = "FAILED" if bad else "FINISHED"
-    finally:
-        from stages.shared import tracking
-
-        tracking.close_parent(session, read_stages(), status)
-    create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
+        with alone(PIPELINE, seconds=0):
+            mend_locks(get_run_logger().warning)
+            bad, is_cached = _run_and_close(str(flow_run.get_id()), Limits(stage_seconds, stage_retries))
+    except MachineError as error:
+        return Failed(message=str(error))
     if bad:
         return Failed(message="; ".join(f"{n}: {s.message}" for n, s in bad.items() if s.name != "Skipped"))
-    return Completed(name="Cached" if all(s.name == "Cached" for s in states.values()) else "Completed")
+    return Completed(name="Cached" if is_cached else "Completed")

@@ -1,13 +1,19 @@
 """A stage that runs by itself, recorded as a Prefect flow run, when a Prefect API is configured."""
 
+import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.shared.session import SESSION
+import psutil
+
+from stages.shared.session import SESSION, process_key
+from stages.shared.workspace import write_receipt
 
 Result = tuple[int, str]
+PROCESS = "flow.json"  # among the receipts of a flow run
 
 
 def api_may_be_configured() -> bool:
@@ -39,6 +45,27 @@ def api_answers(url: str) -> bool:
         return False
 
 
+def _without_traceback(record: logging.LogRecord) -> bool:
+    import httpx
+
+    if record.exc_info and isinstance(record.exc_info[1], httpx.TransportError):
+        record.exc_info, record.exc_text = None, None
+    return True
+
+
+def lost_connections_in_one_line() -> None:
+    """Have Prefect say in one line, without a traceback, that its server does not answer."""
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_without_traceback)
+
+
+def note_process(flow_run: str) -> None:
+    """Leave a note which process of which host a flow run is."""
+    write_receipt(
+        flow_run, Path(PROCESS).stem, {"host": socket.gethostname(), "process": process_key(psutil.Process())}
+    )
+
+
 def as_flow_run(name: str, action: Callable[[], Result]) -> Result:
     """Run the action, as a flow run of the stage's name when that is wanted and possible.
 
@@ -56,6 +83,7 @@ def as_flow_run(name: str, action: Callable[[], Result]) -> Result:
 def _in_flow(name: str, action: Callable[[], Result]) -> Result:
     from prefect import flow
     from prefect.client.schemas.objects import State
+    from prefect.runtime import flow_run
     from prefect.states import Cancelled, Completed, Failed
 
     from flows.stopping import stop_on_signals
@@ -64,6 +92,7 @@ def _in_flow(name: str, action: Callable[[], Result]) -> Result:
 
     def stage() -> State[None]:
         stop_on_signals()  # Prefect put its own handler in place
+        note_process(str(flow_run.get_id()))
         results.append(action())
         code, message = results[0]
         if code > 128:

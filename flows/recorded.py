@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from flows.exclusive import alone
 from flows.perform import perform, stage_function
 from flows.prefect_record import as_flow_run
 from flows.recorder import Recorder, RecorderGone
@@ -21,6 +22,8 @@ from stages.shared.progress import reporting_to
 from stages.shared.publish import refused_folder
 from stages.shared.session import session_id
 from stages.shared.workspace import write_receipt
+
+SECONDS_TO_STOP = 20.0  # of a stage whose `dvc` was killed
 
 
 def _stages_up_to(name: str) -> list[Stage]:
@@ -84,7 +87,8 @@ def run_stage(recorder: Recorder, name: str, folders: list[Path]) -> tuple[int, 
     session = session_id()
 
     def action() -> Outcome:
-        return recorded(recorder, session, name, folders, load_params(PARAMS_FILE))
+        with alone(f"the stage {name}", SECONDS_TO_STOP):
+            return recorded(recorder, session, name, folders, load_params(PARAMS_FILE))
 
     try:
         write_receipt(session, name, {"state": "running"})  # what is left when the stage is killed

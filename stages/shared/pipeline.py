@@ -1,6 +1,7 @@
 """dvc.yaml as the one statement of the graph: the stages in the order in which they can run."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -22,6 +23,7 @@ class Stage:
         out: the folder that it writes.
         ancestors: the names of the stages that must have run before it.
         params: the dotted keys of params.yaml that it depends on.
+        given: the paths that its command names, in order, the output last.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Stage:
     out: Path
     ancestors: frozenset[str]
     params: tuple[str, ...] = ()
+    given: tuple[Path, ...] = ()
 
 
 def _read_yaml(file: Path, yaml: YAML) -> Any:
@@ -55,6 +58,7 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
     params = _read_yaml(file.parent / "params.yaml", YAML(typ="safe", pure=True))
     for stage in raw.values():
         stage["deps"] = [_filled(path, params) for path in stage["deps"]]
+        stage["given"] = tuple(map(Path, shlex.split(_filled(stage["cmd"], params))[4:]))
     writer = {str(out): name for name, stage in raw.items() for out in stage["outs"]}
     waiting, ordered = dict(raw), dict[str, Stage]()
     while waiting:
@@ -67,7 +71,6 @@ def read_stages(file: Path = DVC_YAML) -> list[Stage]:
         parents = {writer[d] for d in stage["deps"] if d in writer}
         ancestors = parents.union(*(ordered[p].ancestors for p in parents))
         out = Path(stage["outs"][0])
-        ordered[ready] = Stage(
-            ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors), tuple(stage.get("params", ()))
-        )
+        keys, given = tuple(stage.get("params", ())), stage["given"]
+        ordered[ready] = Stage(ready, stage["desc"], tuple(stage["deps"]), out, frozenset(ancestors), keys, given)
     return list(ordered.values())

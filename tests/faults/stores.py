@@ -50,7 +50,9 @@ class MlflowServer:
         self.uri = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, where it does not run, and wait until it answers."""
+        if self._process is not None:
+            return
         self._folder.mkdir(exist_ok=True)
         words = ["server", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}", "--workers", "1"]
         words += ["--artifacts-destination", str(self._folder / "files"), "--port", str(self._port)]
@@ -132,6 +134,38 @@ def register_at_once(out: Path, count: int, clones: Sequence[Path], uri: str | N
     environment = plain_environment(**({"MLFLOW_TRACKING_URI": uri} if uri else {}))
     done = subprocess.run(words, env=environment, cwd=clones[0], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr[-2000:]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import flows, psutil
+from mlflow.tracking import MlflowClient
+from stages.shared.lineage import Origin
+from stages.shared.outcome import Outcome
+from stages.shared.session import process_key
+from stages.shared.tracking.registry import register_bundle
+from stages.shared.tracking.runs import open_stage_run
+
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+tags = {"temper.host": "here", "temper.process": process_key(psutil.Process())}
+run = open_stage_run(Origin("killed", "package", {}, tags, {}))
+original, calls = getattr(MlflowClient, sys.argv[2]), []
+def killed(*given, **named):
+    calls.append(1)
+    return kill() if len(calls) == int(sys.argv[3]) else original(*given, **named)
+setattr(MlflowClient, sys.argv[2], killed)
+register_bundle(run, Path(sys.argv[1]), Outcome("made", {}))
+"""
+BEFORE = [("create_model_version", 1), ("set_registered_model_alias", 1), ("set_registered_model_alias", 2)]
+
+
+def register_and_be_killed(out: Path, clone: Path, call: str, count: int) -> int:
+    """Register a bundle by a process that is killed before its `count`-th such call of MLflow; give how it ended."""
+    words = [sys.executable, "-c", KILLED, str(out), call, str(count)]
+    return subprocess.run(words, cwd=clone, env=plain_environment(), check=False).returncode
 
 
 def registered(client: MlflowClient, name: str) -> tuple[list[int], dict[str, int]]:

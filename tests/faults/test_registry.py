@@ -1,7 +1,5 @@
 """The same bundle registered at once, and a promotion that is broken off: one version, one alias, verified."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +14,9 @@ from stages.shared.session import process_key
 from stages.shared.tracking.registry import register_bundle
 from stages.shared.tracking.runs import open_stage_run
 from tests.faults.stores import (
+    BEFORE,
     MlflowServer,
-    plain_environment,
+    register_and_be_killed,
     register_at_once,
     registered,
     write_bundle,
@@ -42,32 +41,6 @@ def test_processes_of_two_clones_make_one_version_on_a_server(tmp_path: Path, ml
     assert registered(MlflowClient(mlflow_server.uri), "reviews") == ONE
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import flows, psutil
-from mlflow.tracking import MlflowClient
-from stages.shared.lineage import Origin
-from stages.shared.outcome import Outcome
-from stages.shared.session import process_key
-from stages.shared.tracking.registry import register_bundle
-from stages.shared.tracking.runs import open_stage_run
-
-def kill(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-tags = {"temper.host": "here", "temper.process": process_key(psutil.Process())}
-run = open_stage_run(Origin("killed", "package", {}, tags, {}))
-original, calls = getattr(MlflowClient, sys.argv[2]), []
-def killed(*given, **named):
-    calls.append(1)
-    return kill() if len(calls) == int(sys.argv[3]) else original(*given, **named)
-setattr(MlflowClient, sys.argv[2], killed)
-register_bundle(run, Path(sys.argv[1]), Outcome("made", {}))
-"""
-BEFORE = [("create_model_version", "1"), ("set_registered_model_alias", "1"), ("set_registered_model_alias", "2")]
-
-
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A clone with a store of its own, and a bundle in it."""
@@ -89,9 +62,8 @@ def test_a_promotion_that_was_killed_at_any_point_is_finished_by_the_next_run(cl
     for number, (call, count) in enumerate(BEFORE, start=1):
         folder = clone / f"package {number}"
         write_bundle(folder, f"model {number}")
-        words = [sys.executable, "-c", KILLED, str(folder), call, count]
-        assert subprocess.run(words, cwd=clone, env=plain_environment(), check=False).returncode == -9
-        assert len(client.get_registered_model(f"model {number}").aliases) == int(count) - 1
+        assert register_and_be_killed(folder, clone, call, count) == -9
+        assert len(client.get_registered_model(f"model {number}").aliases) == count - 1
         register(clone, folder=folder.name)
         assert registered(client, f"model {number}") == ONE
 

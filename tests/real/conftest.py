@@ -1,19 +1,15 @@
 """One finished project for the session, and one Prefect server with a worker, shared by the tests that only look."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.real.project import Project, clean_environment, make_project
+from tests.real.project import Project, make_project
+from tests.real.servers import PrefectServer
+from tests.real.servers import prefect_server as running_server
 
 ROWS = 60
 signal.signal(signal.SIGINT, signal.default_int_handler)  # else what a shell began in the background ignores Ctrl-C
@@ -25,20 +21,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 60, every: floa
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(every)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture(scope="session")
@@ -58,22 +40,13 @@ def fresh_project(tmp_path: Path, tiny_base: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the API of a real Prefect server."""
-    folder = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    with (folder / "server.log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=clean_environment(folder),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: answers(f"{url}/health"), 90)
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+def prefect_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server. It may be killed, and must run again afterwards."""
+    with running_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_process: PrefectServer) -> str:
+    """The address of its API."""
+    return prefect_process.url

@@ -22,6 +22,7 @@ SMALL = {
     "train.epochs": 1,
     "train.learning_rate": 1.0e-3,
     "train.threads": 1,
+    "train.precision": "float32",  # the same wherever and whenever it runs
     "augment.back_translation.copies": 0,
     "evaluate.bootstrap_samples": 100,
     "quantize.limits.min_agreement": 0.0,

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from stages.shared.pipeline import read_stages
+from tests.faults.killing import pids_of
 from tests.real.conftest import wait_until
 from tests.real.project import Project
-from tests.real.test_signals import pids_of, stage_is_training
+from tests.real.test_signals import stage_is_training
 
 pytestmark = pytest.mark.real
 NAMES = [stage.name for stage in read_stages()]

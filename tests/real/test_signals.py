@@ -6,27 +6,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.faults.killing import pids_of
 from tests.real.conftest import wait_until
 from tests.real.project import Project
 
 pytestmark = pytest.mark.real
 LONG = {"train.epochs": 5000, "train.patience": 5000}
-
-
-def pids_of(project: Project) -> list[int]:
-    """The stages and `dvc` processes that run in the project."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = " ".join(process.cmdline())
-            if process.cwd() == str(project.root) and ("flows." in words or "dvc" in words):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
 
 
 def stage_is_training(project: Project) -> bool:

@@ -46,12 +46,16 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def close_orphans(client: MlflowClient, experiment: str, host: str) -> None:
-    """End as KILLED the runs of this host that say RUNNING though their process is gone."""
+def orphans_of(client: MlflowClient, experiment: str, host: str) -> list[Run]:
+    """The runs of a host that say RUNNING though their process is gone."""
     found = client.search_runs([experiment], f"attributes.status = 'RUNNING' and tags.`temper.host` = '{host}'")
-    for run in found:
-        if not is_alive(run.data.tags.get("temper.process", "")):
-            client.set_terminated(run.info.run_id, "KILLED")
+    return [run for run in found if not is_alive(run.data.tags.get("temper.process", ""))]
+
+
+def close_orphans(client: MlflowClient, experiment: str, host: str) -> None:
+    """End them as KILLED."""
+    for run in orphans_of(client, experiment, host):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def find_parent(client: MlflowClient, experiment: str, session: str) -> Run | None:

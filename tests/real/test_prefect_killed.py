@@ -1,0 +1,41 @@
+"""The Prefect server killed in mid-flow: what stages gave is kept, no process is left, and another run completes."""
+
+import httpx
+import pytest
+
+from tests.faults.killing import pids_of, what_is_left
+from tests.real.conftest import wait_until
+from tests.real.project import Project
+from tests.real.servers import PrefectServer
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.fault(41)
+def test_a_server_killed_in_mid_flow_costs_no_output(project: Project, prefect_process: PrefectServer) -> None:
+    environment = {"PREFECT_API_URL": prefect_process.url}
+    project.set_params({"package.intended_use": "Something else."})
+    process = project.start("flows.finetune", **environment, PREFECT_CLIENT_MAX_RETRIES="0")
+    wait_until(lambda: (project.root / "data/.package.partial").is_dir(), 90, every=0.01)
+    prefect_process.kill()
+    assert process.wait(120) == 4
+    log = (project.root / "output.log").read_text(encoding="utf-8")
+    assert "the Prefect server" in log and "is gone. What the stages gave is kept" in log
+    assert "Traceback" not in log
+    assert not pids_of(project)
+    assert not what_is_left(project)
+
+    prefect_process.start()
+    written = (project.root / "data/package/MANIFEST.json").stat().st_mtime
+    found = project.run("flows.doctor", **environment)
+    assert found.returncode == 1
+    assert "Prefect flow run package " in found.stdout
+    assert project.run("flows.doctor", "--fix", **environment).returncode == 0
+    states = {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
+    reply = httpx.post(f"{prefect_process.url}/flow_runs/filter", json={"flow_runs": states}, timeout=30)
+    assert reply.json() == []
+
+    done = project.run("flows.finetune", **environment)
+    assert done.returncode == 0, done.stdout
+    assert (project.root / "data/package/MANIFEST.json").stat().st_mtime == written
+    project.set_params({"package.intended_use": "Sentiment of short English reviews."})
