@@ -1,5 +1,6 @@
 """What a machine has, and what a piece of work took of it."""
 
+import os
 import platform
 import resource
 import sys
@@ -19,4 +20,6 @@ def cpu_flags() -> str:
     except OSError:
         return platform.processor() or "unknown"
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse4"))))
+    kept = sorted(flag for flag in flags if flag.startswith(("avx", "amx", "fma", "sse4")))
+    less = os.environ.get("ATEN_CPU_CAPABILITY")  # torch computes as if the CPU had no more than this
+    return " ".join([*kept, *([f"ATEN_CPU_CAPABILITY={less}"] if less else [])])
