@@ -73,6 +73,8 @@ def _corpus_lines(folders: _Folders, base: Path) -> Iterator[Line]:
                 if form == "csv" and stage == "ingest" and not case.options:
                     peer[pandas_peer.did(case)] += 1
         name, outcome = FAULTS[number]
+        if number == 7:
+            name = "one field of 8 MB"
         yield Line(number, f"{name}: {len(each)} kinds", len(held), sum(held), outcome, pandas_peer.told(peer))
 
 
@@ -112,15 +114,16 @@ def _long_fields(folders: _Folders, base: Path) -> Line:
     return Line(7, name, len(held), sum(held), FAULTS[7][1])
 
 
-def _near_duplicate_recall() -> str:
+def _near_duplicates() -> Line:
     """How many of the sample's texts are found again after one and two edits, among all of them."""
     draw = random.Random(0)
     texts = [text for text in dict(sample_texts(1_000)) if len(text) >= 30]
-    shares = []
+    found = 0
     for edits in (1, 2):
-        found = find_near_duplicates([edited(text, draw, edits) for text in texts], texts, 0.9)
-        shares.append(f"{sum(place >= 0 for place in found.left) / len(texts):.4f}")
-    return f"recall {shares[0]} after 1 edit and {shares[1]} after 2, of {len(texts)} texts"
+        matches = find_near_duplicates([edited(text, draw, edits) for text in texts], texts, 0.9)
+        found += int((matches.left >= 0).sum())
+    name = f"one of {len(texts)} texts again after 1 or 2 edits: recall {found / len(texts) / 2:.4f}"
+    return Line(17, name, 2 * len(texts), found, FAULTS[17][1])
 
 
 def _made_up_files() -> Iterator[Counter[str]]:
@@ -140,7 +143,7 @@ def run(folder: Path) -> Iterator[Line]:
     for line in _corpus_lines(folders, base):
         yield line
         if line.number == 17:
-            yield Line(17, f"{FAULTS[17][0]}: {_near_duplicate_recall()}", 1, 1, FAULTS[17][1])
+            yield _near_duplicates()
     yield _long_fields(folders, base)
     held = [
         _tell(FAULTS[18][0], complaint_of_augmentation(folders(), base, random.Random(number)))
