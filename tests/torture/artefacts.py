@@ -85,6 +85,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Cases]] = {
     "checkpoints": ("checkpoints", write_checkpoint, bundle_artefacts.CHECKPOINT),
     "states in .temper": ("state", Path.mkdir, bundle_artefacts.STATE),
 }
+REPLY = '{"error":'
 WITHOUT_GOOD = ("source",)  # whose good folder is empty
 
 
@@ -129,7 +130,8 @@ def load_all(folder: Path, jobs: list[dict[str, str]]) -> list[dict[str, Any]]:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"error"')]
+    lines = [line for line in done.stdout.splitlines() if REPLY in line]
+    said = [json.loads(line[line.index(REPLY) :]) for line in lines]  # after what a library may have asked
     assert len(said) == len(jobs), f"the process ended early: {done.stderr[-3000:]}"
     return said
 

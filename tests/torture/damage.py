@@ -205,7 +205,7 @@ class DvcProject:
 
     def __init__(self, folder: Path, checks: bool) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(parents=True)
         plain = 'from pathlib import Path\nPath("used").write_text(Path("out/rows.txt").read_text())\n'
         (folder / "make.py").write_text(MAKE, encoding="utf-8")
         (folder / "use.py").write_text(USE if checks else plain, encoding="utf-8")
