@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ POINTER = "base.json"
 OWN = "model"  # beside a base.json: the folder of a base that was made or trained here
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")  # what configurations call them
 COUNTED_FROM_PADDING = ("camembert", "roberta", "xlm-roberta")
+_log = logging.getLogger(__name__)
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -117,6 +119,8 @@ def find_base(params: Base) -> BaseModel:
             f"{params.sha256}. If the change is meant, write the new hash into params.yaml."
         )
     check_weights(folder / WEIGHTS)
+    if "auto_map" in read_settings(folder / CONFIG):
+        _log.warning("pretrain.base: %s: its own code is not run, the usual one of its kind is.", params.base)
     return BaseModel(params.base, params.revision, folder, sha256, is_new=False)
 
 

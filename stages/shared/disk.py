@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,15 @@ from stages.shared.errors import MachineError
 
 OF_THE_DISK = (errno.EIO, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SIGNS_OF_FULL = (
-    *map(os.strerror, _FULL),
-    *(f"os error {number})" for number in _FULL),  # libraries written in Rust
-    "requested and",  # numpy
-    "disk is full",  # SQLite
+_SIGNS_OF_FULL = re.compile(
+    "|".join(
+        [
+            *(re.escape(os.strerror(number)) for number in _FULL),
+            *(rf"os error {number}\b" for number in _FULL),  # libraries written in Rust
+            r"\d requested and \d+ written",  # numpy
+            "database or disk is full",  # SQLite
+        ]
+    )
 )
 
 
@@ -61,7 +66,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def is_full(error: BaseException) -> bool:
     """Whether an error comes of a full disk, a used up quota or a limit on the size of files."""
     return any(
-        (isinstance(link, OSError) and link.errno in _FULL) or any(sign in str(link) for sign in _SIGNS_OF_FULL)
+        (isinstance(link, OSError) and link.errno in _FULL) or _SIGNS_OF_FULL.search(str(link)) is not None
         for link in _chain(error)
     )
 

@@ -110,7 +110,8 @@ def plain_config(folder: Path) -> dict[str, Any]:
     """What a model's config.json says that its architecture's configuration knows.
 
     Raises:
-        MachineError: it cannot be read, or is of an unknown architecture, as one that would bring its own code.
+        MachineError: it cannot be read, is of an unknown architecture, as one that would bring its own code, or says
+            that the weights are quantised.
     """
     from transformers import CONFIG_MAPPING
 
@@ -120,6 +121,11 @@ def plain_config(folder: Path) -> dict[str, Any]:
         raise MachineError(
             f"{folder / CONFIG}: model_type: {name!r} is no architecture that transformers knows, and code that comes "
             f"with a model is never run. Choose another base."
+        )
+    if told.get("quantization_config"):
+        raise MachineError(
+            f"{folder / CONFIG}: quantization_config: its weights are quantised, and training needs them as they were "
+            f"before. Choose the model that it was made of."
         )
     return _kept_config(told, CONFIG_MAPPING[name])
 

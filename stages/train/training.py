@@ -11,9 +11,11 @@ from stages.methods import Start
 from stages.shared import plugins
 from stages.shared.answering import write_settings
 from stages.shared.base_model import POINTER, read_pointer
+from stages.shared.disk import require_room, size_of
 from stages.shared.errors import TrainingFailed
 from stages.shared.examples import read_split
 from stages.shared.fitting import Data, Plan, make_repeatable
+from stages.shared.model_files import WEIGHTS
 from stages.shared.models import load_model, write_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
@@ -98,6 +100,7 @@ def train(augmented: Path, base: Path, out: Path, params: Params) -> Outcome:
     pinned = read_pointer(base)
     task = task_of(params.task)
     task.require_fit(pinned)
+    require_room(out, size_of(pinned.folder / WEIGHTS))
     shutil.copyfile(base / POINTER, out / POINTER)
     check_train(task, params)
     tokenizer: Any = task.open_tokenizer(pinned.folder)

@@ -147,7 +147,7 @@ BASE: dict[str, tuple[Change, str]] = {
     "auto_map, unknown architecture": (_unknown, ERROR),
     "auto_map to a hub": (_hub_code, IGNORED),
     "kernels of a hub": (_kernels, IGNORED),
-    "quantization_config": (_quantized, IGNORED),
+    "quantization_config": (_quantized, ERROR),
     "names of other weights and models": (_other_weights, IGNORED),
     "adapter of another base": (_adapter, IGNORED),
     "vocabulary elsewhere": (_vocabulary_elsewhere, IGNORED),
