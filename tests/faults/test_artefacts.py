@@ -63,6 +63,15 @@ def test_of_a_model_inside_a_model_too(tmp_path: Path) -> None:
     }
 
 
+def test_that_a_base_brings_code_of_its_own_is_told(
+    tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(tiny_base, tmp_path / "base")
+    told(folder, "config.json", auto_map={"AutoModel": "modeling.Own"})
+    find_base(Base(base=str(folder), revision=None, sha256=None))
+    assert "its own code is not run" in caplog.text
+
+
 def test_loaders_of_others_see_data_alone(tiny_base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_base, tmp_path / "base")
     for name in ("modeling.py", "pytorch_model.bin", "adapter_config.json", "model-00001-of-00002.safetensors"):
