@@ -9,7 +9,7 @@ from stages.shared.errors import ParamsError
 
 _NAME = re.compile(r"\$\{\w+\}")
 _IN_URL = re.compile(r"^[^:/]+://[^:@/]*:([^@]*)@|[?&](?:password|passwd|pwd)=([^&]*)", re.IGNORECASE)
-_WORDS = r"passwords?|passwd|pwd|passphrase|secrets?|credentials?|tokens?|api_?keys?|(?:access|private|secret)_?keys?"
+_WORDS = r"passwords?|passwd|pwd|passphrase|secrets?|credentials?|token|api_?keys?|(?:access|private|secret)_?keys?"
 _SECRET = re.compile(rf"(?:^|_)(?:{_WORDS})$")
 _OF_TOKENIZERS = re.compile("^(?:bos|eos|pad|unk|mask|cls|sep)_token$")
 _KEYED_BY_LABELS = ("ingest.label_names", "train.method.words", "train.method.descriptions")
