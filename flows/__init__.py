@@ -12,6 +12,7 @@ _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # it would report on each table that it makes
     "PREFECT_CLIENT_MAX_RETRIES": "3",  # each waits twice as long: a server that is gone is told in time
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
