@@ -4,4 +4,4 @@ A part is a module of PARTS with `run(folder) -> Iterator[Line]`; it works in th
 The same faults, each injected once or a few times, are tests in `tests/faults`.
 """
 
-PARTS = ("cases", "data", "artefacts", "damage", "crashes", "services", "soak")
+PARTS = ("soak", "cases", "crashes", "data", "services", "artefacts", "damage")  # the longest first
