@@ -10,6 +10,8 @@ import pytest
 GROUPS = {  # what a path begins with: a group; the other files are each a group of their own
     "tests/real/test_signals.py": "signals",  # half of what is slow, beside the other half
     "tests/real/test_search.py": "signals",
+    "tests/real/test_doctor.py": "signals",
+    "tests/real/test_prefect_killed.py": "signals",
     "tests/real/": "real",  # one finished project, one Prefect server
     "tests/serving/": "chain",  # one tiny model, taken from its data to its bundle
     "tests/stages/test_package.py": "chain",
@@ -21,6 +23,8 @@ LONGEST = (
     "tests/test_plugins.py",
     "chain",
     "tests/methods/test_matrix.py",
+    "tests/faults/test_resume.py",
+    "tests/faults/test_artefacts.py",
 )  # begun first, so that no process is left with one at the end
 
 
