@@ -10,9 +10,9 @@ from pathlib import Path
 
 from flows.doctoring import Finding
 from flows.doctoring.living import at_work
-from stages.shared.errors import DataError, MachineError
+from stages.shared.errors import MachineError
 from stages.shared.pipeline import read_stages
-from stages.shared.publish import MANIFEST, check_manifest
+from stages.shared.publish import MANIFEST, check_manifest, faults_of
 
 CACHE = Path(".dvc/cache/files/md5")
 
@@ -31,11 +31,9 @@ def look_at_outputs() -> Iterator[Finding]:
     for out in (stage.out for stage in read_stages()):
         if not out.is_dir() or not (out / MANIFEST).is_file():
             continue
-        try:
-            check_manifest(out)
-        except DataError as error:
-            what = str(error).replace("\n", " ")
-            yield Finding(what.rpartition(" Run `")[0], f"Run `dvc checkout --force {out}`.", partial(_check_out, out))
+        if faults := faults_of(out):
+            what = f"{out} is damaged: {'; '.join(faults)}"
+            yield Finding(what, f"Run `dvc checkout --force {out}`.", partial(_check_out, out))
 
 
 def _md5_of(content: bytes) -> str:

@@ -110,7 +110,7 @@ def _fault_of(path: Path, entry: dict[str, Any]) -> str | None:
     return None if same else "its bytes are not those that were written"
 
 
-def _faults(folder: Path) -> list[str]:
+def faults_of(folder: Path) -> list[str]:
     """What of a folder is not as its manifest says."""
     expected = None if (folder / MANIFEST).is_symlink() else _entries(folder / MANIFEST)
     if expected is None:
@@ -129,7 +129,7 @@ def check_manifest(folder: Path) -> None:
     """Raise DataError, naming each file, when the folder is not what its MANIFEST.json says."""
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: no {MANIFEST}, so it was not written by its stage to the end. Run `dvc repro`.")
-    faults = _faults(folder)
+    faults = faults_of(folder)
     if faults:
         listed = "\n  ".join(faults).encode("utf-8", "backslashreplace").decode("utf-8")
         raise DataError(

@@ -34,6 +34,14 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Projec
 
 
 @pytest.fixture
+def up_to_date(project: Project) -> Project:
+    """The same, whatever tests before have left of it."""
+    done = project.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture
 def fresh_project(tmp_path: Path, tiny_base: Path) -> Project:
     """A project of its own on which nothing has run."""
     return make_project(tmp_path / "project", tiny_base, ROWS)

@@ -23,7 +23,8 @@ def spoilt(path: Path) -> Path:
 
 @pytest.mark.fault(33)
 @pytest.mark.fault(32)
-def test_what_a_living_process_holds_stays_and_what_a_killed_one_left_goes(project: Project) -> None:
+def test_what_a_living_process_holds_stays_and_what_a_killed_one_left_goes(up_to_date: Project) -> None:
+    project = up_to_date
     lock, rwlock = project.lock_text(), project.root / ".dvc/tmp/rwlock"
     with held_in_stage(project, "augment") as process:
         held = rwlock.read_text(encoding="utf-8")
@@ -57,7 +58,8 @@ def test_what_a_living_process_holds_stays_and_what_a_killed_one_left_goes(proje
 
 
 @pytest.mark.fault(34)
-def test_damage_is_found_and_mended_from_what_is_whole(project: Project) -> None:
+def test_damage_is_found_and_mended_from_what_is_whole(up_to_date: Project) -> None:
+    project = up_to_date
     cache, lock = project.root / ".dvc/cache/files/md5", project.lock_text()
     listing = spoilt(next(cache.glob("*/*.dir")))
     largest = spoilt(max(cache.glob("*/*"), key=lambda path: path.stat().st_size))
@@ -68,7 +70,7 @@ def test_damage_is_found_and_mended_from_what_is_whole(project: Project) -> None
     assert found.returncode == 1
     for path in (listing, largest):
         assert f"{path.relative_to(project.root)}: its bits are not those that its name says" in found.stdout
-    assert "data/validate is damaged:   train.parquet: its bytes are not those that were written" in found.stdout
+    assert "data/validate is damaged: train.parquet: its bytes are not those that were written" in found.stdout
     assert ".dvc/tmp/rwlock: cut, so that `dvc` refuses to run. Remove .dvc/tmp/rwlock." in found.stdout
     mended = project.run("flows.doctor", "--fix")
     assert mended.returncode == 0, mended.stdout
@@ -78,7 +80,8 @@ def test_damage_is_found_and_mended_from_what_is_whole(project: Project) -> None
     assert table.stat().st_size > 0
 
 
-def test_what_is_missing_is_named_and_left_to_the_user(project: Project) -> None:
+def test_what_is_missing_is_named_and_left_to_the_user(up_to_date: Project) -> None:
+    project = up_to_date
     project.set_params({"augment.synonyms.thesaurus.folder": "no/such/folder"})
     done = project.run("flows.doctor", "--fix")
     assert done.returncode == 1

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.real
 
 
 @pytest.mark.fault(41)
-def test_a_server_killed_in_mid_flow_costs_no_output(project: Project, prefect_process: PrefectServer) -> None:
+def test_a_server_killed_in_mid_flow_costs_no_output(up_to_date: Project, prefect_process: PrefectServer) -> None:
+    project = up_to_date
     environment = {"PREFECT_API_URL": prefect_process.url}
     project.set_params({"package.intended_use": "Something else."})
     process = project.start("flows.finetune", **environment, PREFECT_CLIENT_MAX_RETRIES="0")

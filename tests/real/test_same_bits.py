@@ -16,11 +16,11 @@ pytestmark = pytest.mark.real
 
 @pytest.mark.fault(39)
 def test_every_stage_gives_the_same_bytes_in_other_surroundings(
-    project: Project, tmp_path: Path, tiny_base: Path
+    up_to_date: Project, tmp_path: Path, tiny_base: Path
 ) -> None:
     other = make_project(tmp_path / "another clone, elsewhere", tiny_base, ROWS)
     environment = other.environment | OTHER[0]
-    assert manifests_in(other.root, environment) == manifests_in(project.root)
+    assert manifests_in(other.root, environment) == manifests_in(up_to_date.root)
 
 
 def test_a_stage_that_gives_the_same_is_verified_and_nothing_is_touched(project: Project) -> None:
