@@ -39,6 +39,7 @@ KEPT = 2  # checkpoints of a training
 SECONDS = "TEMPER_CHECKPOINT_SECONDS"  # in the environment: at least so many between two; 0: one for each update
 USUAL_SECONDS = 60.0
 WORTH = 50  # times as long as a checkpoint takes, a training goes on at least before the next: it costs 2 % at most
+NAMES = "[0-9]*"  # of checkpoints, by a pattern
 IDENTITY, LOCK = "identity.json", "lock"
 DECISIVE = ("parameters", "inputs", "code")  # of an identity: they must be the same for a training to go on
 
@@ -190,7 +191,7 @@ class Keeper:
         """Where the training that begins next has its checkpoints."""
         folder = self._folder / str(self._next)
         if folder not in self._ready:
-            if not any(folder.glob(f"*/{MANIFEST}")):
+            if not any(folder.glob(NAMES)):
                 remove_folder(folder)  # of a run that wrote no checkpoint
             folder.mkdir(exist_ok=True)
             self._ready.add(folder)
@@ -264,7 +265,7 @@ def _broken_off(above: Path, own: Path) -> Iterator[Path]:
 
 
 def _holds_checkpoints(folder: Path) -> bool:
-    return any(folder.glob(f"*/*/{MANIFEST}"))
+    return any(folder.glob(f"*/{NAMES}"))  # also where each is damaged
 
 
 def _locked(folder: Path) -> FileLock | None:

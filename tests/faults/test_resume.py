@@ -102,14 +102,16 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(killed: Job, whole: Job,
 
 @pytest.mark.fault(30)
 def test_when_all_are_damaged_nothing_begins_anew(killed: Job) -> None:
-    for folder in killed.checkpoints():
-        _flip(folder / "weights.safetensors")
-    for _ in range(2):
+    one, other = killed.checkpoints()
+    _flip(one / "weights.safetensors")
+    (other / MANIFEST).unlink()
+    for damaged in (one, other):
         assert ended(start(killed)) == 1
         assert "MachineError" in killed.said()
         assert "every checkpoint of the training that was broken off is damaged" in killed.said()
-    assert len(killed.checkpoints()) == 2
-    assert not killed.out.exists()
+        assert not killed.out.exists()
+        (damaged / MANIFEST).unlink(missing_ok=True)
+    assert one.is_dir() and other.is_dir()
 
 
 @pytest.mark.fault(31)
