@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.real.project import Project, make_project
+from tests.real.project import Project, clean_environment, make_project
 
 CHEAP = ["ingest", "augment", "pretrain", "distill", "package"]  # as far as nothing is learnt in them
 DEAR = {"torch", "transformers", "datasets", "great_expectations", "prefect", "mlflow"}
@@ -40,7 +40,8 @@ STAGES = {
 def printed_last(code: str, *words: str, folder: Path = ROOT) -> str:
     """The last line that a process of its own prints."""
     command = [sys.executable, "-c", code, *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = clean_environment(folder.parent)  # tests before may have named a store of theirs
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 

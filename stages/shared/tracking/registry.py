@@ -7,6 +7,7 @@ the store has been fetched and found to be the bundle.
 import dataclasses
 import json
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ BUNDLE = "bundle"
 BUNDLE_TAG = "temper.bundle_sha256"
 TEST_TAG = "temper.test_sha256"
 FIGURE_TAG = "temper.test_figure"
+TRIES, SECONDS_BETWEEN_TRIES = 5, 0.2
 Facts = dict[str, Any]
 
 
@@ -111,6 +113,18 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
     return client.get_model_version_by_alias(name, "champion")
 
 
+def _point(client: MlflowClient, name: str, alias: str, version: ModelVersion) -> None:
+    """Let an alias name a version; once more where another process has set the same alias at the same moment."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            client.set_registered_model_alias(name, alias, version.version)
+            return
+        except MlflowException as error:  # the server checks first and inserts then: the later of two fails
+            if error.error_code != "BAD_REQUEST" or not tries_left:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+
+
 def judge(version: ModelVersion, champion: ModelVersion | None, primary: str) -> tuple[bool, str]:
     """Whether a version becomes champion, and why: it must not be worse on the same test data."""
     if champion is None:
@@ -145,10 +159,10 @@ def register_bundle(run: StageRun, out: Path, outcome: Outcome) -> Outcome:
         _known(client, name)
         version = _version_of(client, run, out, facts)
         _require_verified(run, version, out, facts)
-        client.set_registered_model_alias(name, "challenger", version.version)
+        _point(client, name, "challenger", version)
         promoted, reason = judge(version, _champion(client, name), facts["primary"])
         if promoted:
-            client.set_registered_model_alias(name, "champion", version.version)
+            _point(client, name, "champion", version)
         verdict = f"{'champion' if promoted else 'challenger, not champion'}: {reason}"
         client.set_model_version_tag(name, version.version, "temper.promotion", verdict)
     client.set_tag(run.parent_id, "temper.registered", f"{name} {version.version}")
