@@ -16,6 +16,10 @@ SECONDS_BETWEEN_TRIES = 0.2
 PIPELINE = "the pipeline"
 
 
+class Taken(MachineError):
+    """Another process does it now."""
+
+
 def _is_free(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,7 +37,7 @@ def alone(what: str, seconds: float) -> Iterator[None]:
         seconds: to wait for the other to end, as one does whose `dvc` was killed.
 
     Raises:
-        MachineError: another process does it still; its pid, and since when, is said.
+        Taken: another process does it still; its pid, and since when, is said.
     """
     here = hashlib.sha256(f"{Path.cwd().resolve()} {what}".encode()).hexdigest()[:16]
     with (state_folder("locks") / f"{here}.lock").open("a+", encoding="utf-8") as file:
@@ -41,7 +45,7 @@ def alone(what: str, seconds: float) -> Iterator[None]:
         while not _is_free(file):
             if time.monotonic() >= deadline:
                 file.seek(0)
-                raise MachineError(
+                raise Taken(
                     f"{what} of {Path.cwd()} is locked by {file.read().strip()}. Wait until it ends, or stop it."
                 )
             time.sleep(SECONDS_BETWEEN_TRIES)
@@ -52,6 +56,6 @@ def alone(what: str, seconds: float) -> Iterator[None]:
 
 
 def require_free(what: str) -> None:
-    """Raise MachineError when another process does it now."""
+    """Raise Taken when another process does it now."""
     with alone(what, seconds=0):
         pass

@@ -15,10 +15,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows.doctoring.locks import mend_locks
-from flows.exclusive import PIPELINE, alone
+from flows.doctoring.records import look_at_prefect
+from flows.exclusive import PIPELINE, Taken, alone
 from flows.prefect_record import note_process
 from flows.preflight import check_before_anything_runs
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
@@ -123,6 +124,14 @@ def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
     return states
 
 
+def _close_what_a_kill_left() -> None:
+    """Flow runs of this clone that Prefect believes to go on, as their processes or its server were killed."""
+    for finding in look_at_prefect():
+        if finding.mend is not None:
+            get_run_logger().warning("%s: closed", finding.what)
+            finding.mend()
+
+
 def _run_and_close(session: str, limits: Limits) -> tuple[dict[str, State[Any]], bool]:
     """Run all stages and complete their record; give the states that are not good, and whether nothing had to run."""
     note_process(session)
@@ -155,7 +164,10 @@ def finetune(stage_seconds: float | None = None, stage_retries: int = 0) -> Stat
     try:
         with alone(PIPELINE, seconds=0):
             mend_locks(get_run_logger().warning)
+            _close_what_a_kill_left()
             bad, is_cached = _run_and_close(str(flow_run.get_id()), Limits(stage_seconds, stage_retries))
+    except Taken as error:  # by the last night's run, or by somebody at a shell
+        return Cancelled(message=str(error))
     except MachineError as error:
         return Failed(message=str(error))
     if bad:

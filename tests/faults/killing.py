@@ -14,12 +14,12 @@ from tests.real.project import Project
 
 
 def pids_of(project: Project) -> list[int]:
-    """The stages and `dvc` processes that run in the project."""
-    found = []
+    """The flows, stages and `dvc` processes that run in the project."""
+    found, names = [], ("flows.", "dvc", "prefect.engine")
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline())
-            if process.cwd() == str(project.root) and ("flows." in words or "dvc" in words):
+            if process.cwd() == str(project.root) and any(name in words for name in names):
                 found.append(process.pid)
         except psutil.Error:
             continue

@@ -1,4 +1,4 @@
-"""A real Prefect server that can be killed and started again."""
+"""A real Prefect server that can be killed and started again, and a worker of the scheduled deployment."""
 
 import os
 import signal
@@ -6,18 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from tests.faults.stores import answers, free_port
-from tests.real.project import clean_environment
+from tests.real.project import Project, clean_environment
 
 
 class PrefectServer:
     """It keeps its port and its database."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self._folder, self._port, self._environment = folder, free_port(), environment
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}/api"
 
@@ -30,7 +33,7 @@ class PrefectServer:
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "prefect", *words],
-                env=clean_environment(self._folder),
+                env=clean_environment(self._folder) | self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -49,11 +52,67 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[PrefectServer]:
+def prefect_server(folder: Path, **environment: str) -> Iterator[PrefectServer]:
     """A server that runs, and is gone afterwards."""
-    server = PrefectServer(folder)
+    server = PrefectServer(folder, **environment)
     try:
         server.start()
         yield server
     finally:
         server.kill(signal.SIGTERM)
+
+
+class Worker:
+    """The four lines of the README, pool, deployment, worker; it is asked for runs by the server's API."""
+
+    def __init__(self, project: Project, url: str) -> None:
+        self._project, self._url = project, url
+        self._process: subprocess.Popen[bytes] | None = None
+        environment = {"PREFECT_API_URL": url}
+        project.run("prefect", "work-pool", "create", "temper", "--type", "process", "--overwrite", **environment)
+        deployed = project.run("prefect", "--no-prompt", "deploy", "--all", **environment)
+        assert "successfully created" in deployed.stdout, deployed.stdout
+        self._deployment = self._get("deployments/name/finetune/nightly")["id"]
+
+    def start(self) -> None:
+        """Start it, where it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", "temper"],
+                cwd=self._project.root,
+                env=self._project.environment | {"PREFECT_API_URL": self._url, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """Stop it and wait for its end."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(60)
+
+    def trigger(self) -> str:
+        """Have the deployment run now; gives the id of its flow run."""
+        reply = httpx.post(f"{self._url}/deployments/{self._deployment}/create_flow_run", json={}, timeout=30)
+        return str(reply.raise_for_status().json()["id"])
+
+    def state_of(self, flow_run_id: str) -> dict[str, Any]:
+        """The state of a flow run."""
+        state: dict[str, Any] = self._get(f"flow_runs/{flow_run_id}")["state"]
+        return state
+
+    def _get(self, path: str) -> Any:
+        return httpx.get(f"{self._url}/{path}", timeout=30).raise_for_status().json()
+
+
+@contextmanager
+def worker_of(project: Project, url: str) -> Iterator[Worker]:
+    """A worker that runs, and is gone afterwards."""
+    worker = Worker(project, url)
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.stop()

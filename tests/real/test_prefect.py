@@ -1,10 +1,5 @@
 """The pipeline as Prefect flows, against a real server: states, a triggered deployment, cancel."""
 
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +10,7 @@ from stages.shared.pipeline import read_stages
 from tests.faults.killing import pids_of
 from tests.real.conftest import wait_until
 from tests.real.project import Project
+from tests.real.servers import Worker, worker_of
 from tests.real.test_signals import stage_is_training
 
 pytestmark = pytest.mark.real
@@ -25,12 +21,6 @@ def flow_runs(url: str) -> list[dict[str, Any]]:
     """The newest flow runs of a server, newest first."""
     reply = httpx.post(f"{url}/flow_runs/filter", json={"limit": 50, "sort": "START_TIME_DESC"}, timeout=30)
     return list(reply.raise_for_status().json())
-
-
-def state_of(url: str, flow_run_id: str) -> dict[str, Any]:
-    """The state of a flow run."""
-    state: dict[str, Any] = httpx.get(f"{url}/flow_runs/{flow_run_id}", timeout=30).raise_for_status().json()["state"]
-    return state
 
 
 def test_everything_cached_is_what_every_flow_says(project: Project, prefect_server: str) -> None:
@@ -73,48 +63,27 @@ def test_a_server_that_is_away_is_one_clear_error(project: Project) -> None:
 
 
 @pytest.fixture
-def worker(project: Project, prefect_server: str) -> Iterator[None]:
-    """The four lines of the README: pool, deployment, worker."""
-    environment = {"PREFECT_API_URL": prefect_server}
-    project.run("prefect", "work-pool", "create", "temper", "--type", "process", "--overwrite", **environment)
-    deployed = project.run("prefect", "--no-prompt", "deploy", "--all", **environment)
-    assert "successfully created" in deployed.stdout, deployed.stdout
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "temper"],
-        cwd=project.root,
-        env=project.environment | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    yield
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(60)
+def worker(project: Project, prefect_server: str) -> Iterator[Worker]:
+    """A worker of the project's deployment."""
+    with worker_of(project, prefect_server) as worker:
+        yield worker
 
 
-def trigger(project: Project, url: str) -> str:
-    """Trigger the deployment; give the id of its flow run."""
-    done = project.run("prefect", "deployment", "run", "finetune/nightly", PREFECT_API_URL=url)
-    found = re.search(r"flow-run/([0-9a-f-]{36})", done.stdout.replace("\n", ""))
-    assert found, done.stdout
-    return found[1]
-
-
-def test_a_triggered_run_of_the_deployment(project: Project, prefect_server: str, worker: None) -> None:
+def test_a_triggered_run_of_the_deployment(project: Project, prefect_server: str, worker: Worker) -> None:
     assert project.run("dvc", "repro").returncode == 0
     runs = len(project.runs())
-    nightly = trigger(project, prefect_server)
-    wait_until(lambda: state_of(prefect_server, nightly)["type"] == "COMPLETED", 120)
-    assert state_of(prefect_server, nightly)["name"] == "Cached"
+    nightly = worker.trigger()
+    wait_until(lambda: worker.state_of(nightly)["type"] == "COMPLETED", 120)
+    assert worker.state_of(nightly)["name"] == "Cached"
     assert len(project.runs()) == runs
 
     project.set_params({"train.epochs": 5000, "train.patience": 5000})
-    nightly = trigger(project, prefect_server)
+    nightly = worker.trigger()
     wait_until(lambda: stage_is_training(project), 120)
-    second = trigger(project, prefect_server)
-    wait_until(lambda: state_of(prefect_server, second)["type"] == "CANCELLED", 60)
+    second = worker.trigger()
+    wait_until(lambda: worker.state_of(second)["type"] == "CANCELLED", 60)
     project.run("prefect", "flow-run", "cancel", nightly, PREFECT_API_URL=prefect_server)
     wait_until(lambda: not pids_of(project), 60)
-    wait_until(lambda: state_of(prefect_server, nightly)["type"] == "CANCELLED", 60)
+    wait_until(lambda: worker.state_of(nightly)["type"] == "CANCELLED", 60)
     assert not [run for run in project.runs() if run.info.status == "RUNNING"]
     project.set_params({"train.epochs": 1, "train.patience": 3})
