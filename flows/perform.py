@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from serving.written import MANIFEST
 from stages.shared.errors import MachineError, ParamsError, Refused, TrainingFailed
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
-from stages.shared.publish import MANIFEST, check_manifest, mend, published, refused_folder, write_json
+from stages.shared.publish import check_manifest, mend, published, refused_folder, write_json
 from stages.shared.workspace import write_page, write_timings
 
 METRICS = "metrics.json"

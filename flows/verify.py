@@ -17,11 +17,12 @@ from ruamel.yaml import YAML
 
 from flows.doctoring.damage import md5_of_path
 from flows.perform import METRICS, performed
+from serving.written import MANIFEST
 from stages.shared.errors import MachineError, ParamsError, Refused, TemperError
 from stages.shared.lineage import DVC_LOCK, locked_hashes, machine_tags
 from stages.shared.params import PARAMS_FILE, Params, load_params
 from stages.shared.pipeline import Stage, read_stages
-from stages.shared.publish import MANIFEST, check_manifest
+from stages.shared.publish import check_manifest
 from stages.shared.workspace import state_folder
 
 TOLERANCE = 1e-3  # of a figure, relative to the larger of the two, which counts as 1 at least

@@ -10,8 +10,9 @@ import numpy as np
 
 from serving.cutting import LONG_TEXTS
 from serving.errors import BundleDamaged, BundleMissing
-from serving.manifest import MANIFEST, check_files, read_entries, read_json
+from serving.manifest import check_files, read_json
 from serving.pictures import fault_of_pictures
+from serving.written import MANIFEST, read_entries
 
 FORMAT = 3  # of settings.json, of the cleaning in serving/text.py, and of the model's inputs and output
 TOKENIZER, SETTINGS = "tokenizer.json", "settings.json"
@@ -70,7 +71,7 @@ def _check_settings(settings: Any, path: Path) -> dict[str, Any]:
         for name, (is_fit, wanted) in needed.items()
         if not is_fit(settings.get(name))
     ]
-    listed = {name.partition("/")[0] for name in read_entries(path.parent)}
+    listed = {name.partition("/")[0] for name in read_entries(path.parent) or {}}
     if settings.get("model") not in listed:
         faults.append(f"{settings.get('model')} is not in the manifest")
     if "pictures" in settings:
@@ -98,7 +99,7 @@ def _read_extra(path: Path) -> Any:
 def _read_extras(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What an answer needs beside the settings, by the name of the file it lies in."""
     names: list[str] = settings.get("extras", [])
-    listed = read_entries(folder)
+    listed = read_entries(folder) or {}
     faults = [f"{name}: not in the manifest" for name in names if name not in listed]
     faults += [f"{name}: not the name of a file beside it" for name in names if Path(name).name != name]
     faults += [f"{name}: neither .npy nor .json" for name in names if Path(name).suffix not in (".npy", ".json")]

@@ -7,11 +7,12 @@ import pytest
 
 from flows.perform import perform
 from serving.predict import main as predict
+from serving.written import MANIFEST
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.pipeline import read_stages
-from stages.shared.publish import MANIFEST, check_manifest
+from stages.shared.publish import check_manifest
 from tests.conftest import ROOT, sample_texts
 from tests.real.project import SMALL
 from tests.recipes import inputs_of
@@ -87,7 +88,7 @@ def test_a_damaged_input_is_found_before_the_stage_begins(
 
     shutil.copytree(finished[0] / "ingest", tmp_path / "ingest")
     (tmp_path / "ingest/train.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=r"train\.parquet: its bytes"):
+    with pytest.raises(DataError, match=r"train\.parquet: has 4 bytes, not the \d+ that were written"):
         perform("validate", [tmp_path / "ingest", tmp_path / "validate"], params)
     assert not (tmp_path / "validate").exists()
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from flows.doctoring import Finding
 from flows.doctoring.living import at_work
+from serving.written import MANIFEST, faults_of
 from stages.shared.errors import MachineError
 from stages.shared.pipeline import read_stages
-from stages.shared.publish import MANIFEST, check_manifest, faults_of
+from stages.shared.publish import check_manifest
 
 CACHE = Path(".dvc/cache/files/md5")
 

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from serving.bundle import FORMAT, SETTINGS, TOKENIZER
-from serving.manifest import MANIFEST
 from serving.predict import Predictor
+from serving.written import MANIFEST, sha256_of
 from stages.package.card import Facts, data_facts, model_card
 from stages.shared.answering import EXTRAS, read_settings
 from stages.shared.base_model import POINTER
@@ -32,7 +32,7 @@ from stages.shared.examples import Example, read_split
 from stages.shared.final import final_model
 from stages.shared.outcome import Metrics, Outcome
 from stages.shared.params import Params
-from stages.shared.publish import sha256_of, write_json, write_manifest
+from stages.shared.publish import write_json, write_manifest
 from stages.tasks import Task, asked_of, task_of
 
 __all__ = ["package"]

@@ -9,11 +9,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from serving.written import sha256_of
 from stages.shared.examples import read_split
 from stages.shared.markdown import cell
 from stages.shared.outcome import Metrics
 from stages.shared.params import SPLITS, Params
-from stages.shared.publish import sha256_of
 from stages.tasks import Task
 
 TEMPLATE = "card.md.j2"

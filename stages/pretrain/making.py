@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from serving.written import sha256_of
 from stages.objectives import Learnt, Objective, Start
 from stages.pretrain.new_model import family_of, make_config, make_model
 from stages.pretrain.new_tokenizer import train_tokenizer
@@ -14,7 +15,6 @@ from stages.shared.fitting import make_repeatable
 from stages.shared.model_files import WEIGHTS, config_of
 from stages.shared.models import write_model
 from stages.shared.params import FromScratch, Params
-from stages.shared.publish import sha256_of
 from stages.shared.unlabelled import Text
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serving.written import sha256_of
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.model_files import CONFIG, WEIGHTS, check_links, check_weights, data_alone, read_settings
 from stages.shared.params import Base, Params
-from stages.shared.publish import sha256_of, write_json
+from stages.shared.publish import write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

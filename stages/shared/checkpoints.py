@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from serving.written import MANIFEST, sha256_of
 from stages.shared.disk import remove_folder
 from stages.shared.errors import DataError, MachineError, Refused, TrainingFailed
-from stages.shared.publish import MANIFEST, check_manifest, published, sha256_of, write_json
+from stages.shared.publish import check_manifest, published, write_json
 from stages.shared.resources import cpu_flags
 from stages.shared.workspace import read_state, state_folder
 

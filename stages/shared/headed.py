@@ -13,12 +13,13 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from serving.written import sha256_of
 from stages.shared.bodies import load_body, narrow, whole
 from stages.shared.errors import DataError, MachineError
 from stages.shared.heads import AtToken, ComparedTexts, LabelVectors, LastToken, MeanPooled
 from stages.shared.model_files import WEIGHTS as BODY_WEIGHTS
 from stages.shared.model_files import load_weights, read_settings
-from stages.shared.publish import sha256_of, write_json
+from stages.shared.publish import write_json
 from stages.shared.user_head import head_file, made_head
 
 DESCRIPTION, WEIGHTS = "head.json", "head.safetensors"

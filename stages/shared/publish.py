@@ -5,16 +5,13 @@ MANIFEST.json (size and sha256 of each file) is written last, and one rename mak
 What it replaces is moved aside before and removed after; `mend` puts it back where a kill came in between.
 """
 
-import hashlib
-import json
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from serving.written import MANIFEST, content_of, faults_of, json_bytes, listed, sha256_of
 from stages.shared.disk import (
     OF_THE_DISK,
     cannot_write,
@@ -26,36 +23,12 @@ from stages.shared.disk import (
 )
 from stages.shared.errors import DataError, MachineError, Refused, TemperError, TrainingFailed
 
-MANIFEST = "MANIFEST.json"
-_SHA256 = re.compile("[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _json_bytes(value: object) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON whole, and the same way every time: sorted keys, two spaces, a last newline."""
-    write_whole(path, _json_bytes(value))
-
-
-def _content(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """The files of a folder but its manifest, its folders without files, and what is neither file nor folder."""
-    files: set[str] = set()
-    folders: set[str] = set()
-    other: set[str] = set()
-    for path in folder.rglob("*"):
-        kind = other if path.is_symlink() else files if path.is_file() else folders if path.is_dir() else other
-        kind.add(path.relative_to(folder).as_posix())
-    used = {parent.as_posix() for name in files | other for parent in Path(name).parents}
-    return sorted(files - {MANIFEST}), sorted(folders - used), sorted(other)
+    write_whole(path, json_bytes(value))
 
 
 def write_manifest(folder: Path) -> None:
@@ -64,7 +37,7 @@ def write_manifest(folder: Path) -> None:
     Raises:
         MachineError: it holds a link or a device, which would not be kept as it is.
     """
-    files, empty, other = _content(folder)
+    files, empty, other = content_of(folder)
     if other:
         raise MachineError(f"{folder}: {other[0]}: neither a file nor a folder. Write what it leads to instead.")
     for name in reversed(empty):
@@ -79,61 +52,14 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {"files": entries})
 
 
-def _is_entry(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and entry.keys() == {"bytes", "sha256"}
-        and type(entry["bytes"]) is int
-        and isinstance(entry["sha256"], str)
-        and _SHA256.fullmatch(entry["sha256"]) is not None
-    )
-
-
-def _entries(manifest: Path) -> dict[str, dict[str, Any]] | None:
-    """What a manifest says of each file; None where its bytes cannot be those that were written."""
-    content = manifest.read_bytes()
-    try:
-        told = json.loads(content.decode("utf-8"))
-        if not isinstance(told, dict) or told.keys() != {"files"} or _json_bytes(told) != content:
-            return None
-    except (ValueError, RecursionError):
-        return None
-    files = told["files"]
-    return files if isinstance(files, dict) and all(map(_is_entry, files.values())) else None
-
-
-def _fault_of(path: Path, entry: dict[str, Any]) -> str | None:
-    try:
-        same = path.stat().st_size == entry["bytes"] and sha256_of(path) == entry["sha256"]
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None if same else "its bytes are not those that were written"
-
-
-def faults_of(folder: Path) -> list[str]:
-    """What of a folder is not as its manifest says."""
-    expected = None if (folder / MANIFEST).is_symlink() else _entries(folder / MANIFEST)
-    if expected is None:
-        return [f"{MANIFEST}: its bytes are not those that were written"]
-    files, empty, other = _content(folder)
-    faults = [f"{name}: missing" for name in sorted(expected.keys() - {*files, *other})]
-    faults += [f"{name}: a link or a device, not the file that was written" for name in other]
-    faults += [f"{name}: not in the manifest" for name in sorted({*files, *empty} - expected.keys())]
-    for name in sorted(expected.keys() & set(files)):
-        fault = _fault_of(folder / name, expected[name])
-        faults += [f"{name}: {fault}"] if fault else []
-    return faults
-
-
 def check_manifest(folder: Path) -> None:
     """Raise DataError, naming each file, when the folder is not what its MANIFEST.json says."""
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: no {MANIFEST}, so it was not written by its stage to the end. Run `dvc repro`.")
     faults = faults_of(folder)
     if faults:
-        listed = "\n  ".join(faults).encode("utf-8", "backslashreplace").decode("utf-8")
         raise DataError(
-            f"{folder} is damaged:\n  {listed}\nHave DVC look at all that it keeps, and make anew what is bad: "
+            f"{folder} is damaged:{listed(faults)}\nHave DVC look at all that it keeps, and make anew what is bad: "
             f'`chmod -R u+w "$(dvc cache dir)"; rm -r {folder}; dvc repro`.'
         )
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from serving.written import MANIFEST, sha256_of
 from stages.shared.disk import cannot_write, write_whole
 from stages.shared.outcome import Metrics
-from stages.shared.publish import MANIFEST, sha256_of, write_json
+from stages.shared.publish import write_json
 
 
 def clone_root() -> Path:

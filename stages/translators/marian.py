@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from serving.written import sha256_of
 from stages.shared.errors import MachineError
 from stages.shared.model_files import WEIGHTS, check_links, check_weights, data_alone
-from stages.shared.publish import sha256_of
 from stages.shared.sections import Choice, Section
 from stages.translators import Way
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from stages.shared.publish import MANIFEST, sha256_of, write_json, write_manifest
+from serving.written import MANIFEST, sha256_of
+from stages.shared.publish import write_json, write_manifest
 from tests.conftest import ROOT
 
 

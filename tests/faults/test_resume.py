@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
+from serving.written import MANIFEST
 from stages.shared.checkpoints import IDENTITY, Keeper
 from stages.shared.params import load_params
 from stages.shared.pipeline import Stage
-from stages.shared.publish import MANIFEST, published
+from stages.shared.publish import published
 from tests.faults.training import Job, ended, job_of, prepare, run_to_end, set_params, start, ways
 
 WAY = "accumulation and early stopping"

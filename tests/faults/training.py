@@ -17,11 +17,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from flows.perform import perform
+from serving.written import MANIFEST
 from stages.shared.checkpoints import SECONDS, keeping
 from stages.shared.params import load_params
 from stages.shared.pipeline import Stage
 from stages.shared.progress import reporting_to
-from stages.shared.publish import MANIFEST
 from tests.conftest import sample_texts, set_values
 from tests.recipes import RECIPES, run, student
 

@@ -15,12 +15,14 @@ import httpx
 from tests.faults.stores import answers, free_port
 from tests.real.project import Project, clean_environment
 
+TRIES = 10
+
 
 class PrefectServer:
     """It keeps its port and its database."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self._folder, self._port, self._environment = folder, free_port(), environment
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}/api"
 
@@ -33,7 +35,7 @@ class PrefectServer:
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "prefect", *words],
-                env=clean_environment(self._folder) | self._environment,
+                env=clean_environment(self._folder),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -52,9 +54,9 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(folder: Path, **environment: str) -> Iterator[PrefectServer]:
+def prefect_server(folder: Path) -> Iterator[PrefectServer]:
     """A server that runs, and is gone afterwards."""
-    server = PrefectServer(folder, **environment)
+    server = PrefectServer(folder)
     try:
         server.start()
         yield server
@@ -72,7 +74,7 @@ class Worker:
         project.run("prefect", "work-pool", "create", "temper", "--type", "process", "--overwrite", **environment)
         deployed = project.run("prefect", "--no-prompt", "deploy", "--all", **environment)
         assert "successfully created" in deployed.stdout, deployed.stdout
-        self._deployment = self._get("deployments/name/finetune/nightly")["id"]
+        self._deployment = self._ask("GET", "deployments/name/finetune/nightly")["id"]
 
     def start(self) -> None:
         """Start it, where it does not run."""
@@ -95,16 +97,20 @@ class Worker:
 
     def trigger(self) -> str:
         """Have the deployment run now; gives the id of its flow run."""
-        reply = httpx.post(f"{self._url}/deployments/{self._deployment}/create_flow_run", json={}, timeout=30)
-        return str(reply.raise_for_status().json()["id"])
+        return str(self._ask("POST", f"deployments/{self._deployment}/create_flow_run", json={})["id"])
 
     def state_of(self, flow_run_id: str) -> dict[str, Any]:
         """The state of a flow run."""
-        state: dict[str, Any] = self._get(f"flow_runs/{flow_run_id}")["state"]
+        state: dict[str, Any] = self._ask("GET", f"flow_runs/{flow_run_id}")["state"]
         return state
 
-    def _get(self, path: str) -> Any:
-        return httpx.get(f"{self._url}/{path}", timeout=30).raise_for_status().json()
+    def _ask(self, method: str, path: str, **given: Any) -> Any:
+        for _ in range(TRIES):
+            reply = httpx.request(method, f"{self._url}/{path}", timeout=30, **given)
+            if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its database is locked for a moment
+                break
+            time.sleep(1)
+        return reply.raise_for_status().json()
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_every_damaged_file_is_named_at_once(bundle: Path) -> None:
     lines = str(damage.value).splitlines()[1:4]
     assert [line.split(":")[0].strip() for line in lines] == ["README.md", "model.onnx", "tokenizer.json"]
     assert "has 3 bytes" in lines[0]
-    assert "SHA-256" in lines[1]
+    assert "not those that were written" in lines[1]
     assert lines[2].endswith("missing")
 
 
@@ -78,11 +78,9 @@ def test_a_manifest_in_other_bytes_than_those_that_were_written_is_found(bundle:
         load_bundle(bundle)
 
 
-@pytest.mark.parametrize("name", ["extra.txt", "more/model.onnx", "empty/", "link"])
+@pytest.mark.parametrize("name", ["extra.txt", "more/model.onnx", "empty/"])
 def test_what_the_manifest_does_not_name_is_found(bundle: Path, name: str) -> None:
-    if name == "link":
-        (bundle / name).symlink_to(bundle.parent)
-    elif name.endswith("/"):
+    if name.endswith("/"):
         (bundle / name).mkdir()
     else:
         (bundle / name).parent.mkdir(exist_ok=True)
@@ -94,7 +92,8 @@ def test_what_the_manifest_does_not_name_is_found(bundle: Path, name: str) -> No
 def test_a_link_is_not_the_file_that_was_written(bundle: Path) -> None:
     (bundle / "model.onnx").rename(bundle.parent / "model.onnx")
     (bundle / "model.onnx").symlink_to(bundle.parent / "model.onnx")
-    with pytest.raises(BundleDamaged, match=r"model\.onnx: a link"):
+    (bundle / "more").symlink_to(bundle.parent)
+    with pytest.raises(BundleDamaged, match=r"model\.onnx: a link .*\n  more: a link"):
         load_bundle(bundle)
 
 

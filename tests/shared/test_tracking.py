@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from serving.written import MANIFEST, sha256_of
 from stages.shared.lineage import origin_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
 from stages.shared.pipeline import Stage
-from stages.shared.publish import MANIFEST, sha256_of, write_json, write_manifest
+from stages.shared.publish import write_json, write_manifest
 from stages.shared.tracking import Record
 from stages.shared.tracking.registry import register_bundle
 from stages.shared.tracking.runs import StageRun, allowed_name, flatten, open_stage_run

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from serving.written import sha256_of
 from stages.evaluate import evaluate, worst_errors
 from stages.evaluate.calibration import calibration_error, reliability
 from stages.evaluate.intervals import gains, with_intervals
@@ -14,7 +15,6 @@ from stages.shared.examples import features, write_split
 from stages.shared.markdown import cell
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
-from stages.shared.publish import sha256_of
 from stages.tasks import task_of
 from tests.conftest import SENTIMENT_COLUMNS, sample_examples, write_random_model
 

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.predict import Predictor
+from serving.written import sha256_of
 from stages.package import base_facts, package
 from stages.package.card import figure_rows, flatten, with_interval
 from stages.shared.errors import DataError, Refused
 from stages.shared.examples import read_split
-from stages.shared.publish import check_manifest, sha256_of
+from stages.shared.publish import check_manifest
 from tests.quantized import Chain, MakeParams, made_chain
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from serving.written import sha256_of
 from stages.pretrain import pretrain
 from stages.shared.errors import DataError, MachineError, ParamsError
 from stages.shared.params import Params
-from stages.shared.publish import sha256_of
 
 
 def test_the_base_is_pinned_by_its_hash_and_not_copied(

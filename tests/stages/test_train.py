@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from serving.written import sha256_of
 from stages.pretrain import pretrain
 from stages.shared.errors import TrainingFailed
 from stages.shared.fitting import History, fit, make_repeatable, measure
@@ -18,7 +19,6 @@ from stages.shared.items import Item
 from stages.shared.params import Params
 from stages.shared.predict import Batching, predict
 from stages.shared.progress import reporting_to
-from stages.shared.publish import sha256_of
 from stages.tasks import Batch
 from stages.tasks._labels import SingleLabel
 from stages.train import train

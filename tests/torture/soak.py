@@ -24,7 +24,7 @@ RUNS, SEED = 30, 44
 PATIENCE = 120.0  # seconds for a run to start, and for it to end, on a busy machine
 PROCESSES = {"stage": "flows.stage", "dvc": "-m dvc", "flow": "prefect.engine"}
 VICTIMS = (*PROCESSES, "mlflow", "prefect", "nobody")
-SERVER_LIVES = 12.0  # seconds of a run in which a server is killed
+SERVER_LIVES, SERVER_GONE = 12.0, 10.0  # seconds at most: of a run until a server is killed, until it is back
 
 
 def run(folder: Path) -> Iterator[Line]:
@@ -70,12 +70,11 @@ class _Soak:
         self._kill(victim)
         is_over = _wait(lambda: not pids_of(self._project), PATIENCE)
         kill_all(self._project)
-        for service in (self._mlflow, self._prefect, self._worker):
-            service.start()
+        self._worker.start()
         return str(self._worker.state_of(flow_run)["name"]) if is_over else "never over"
 
     def _kill(self, victim: str) -> None:
-        """At a random moment: of a process while it is there, of a server in the run's first seconds."""
+        """At a random moment: a process while it is there, a server in the run's first seconds; it comes back soon."""
         if victim in PROCESSES:
             words, wait = PROCESSES[victim], self._generator.uniform(0, 2)
             _wait(lambda: bool(self._those(words)) or not pids_of(self._project), PATIENCE)
@@ -85,7 +84,10 @@ class _Soak:
                     os.kill(pid, signal.SIGKILL)
         elif victim != "nobody":
             time.sleep(self._generator.uniform(0, SERVER_LIVES))
-            (self._mlflow if victim == "mlflow" else self._prefect).kill()
+            server = self._mlflow if victim == "mlflow" else self._prefect
+            server.kill()
+            time.sleep(self._generator.uniform(0, SERVER_GONE))
+            server.start()
 
     def _those(self, words: str) -> list[int]:
         found = []

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from stages.shared.publish import sha256_of
+from serving.written import sha256_of
 from tests.conftest import sample_texts
 
 SAVE_STEPS, UPDATES = 4, 18

@@ -17,9 +17,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from serving.written import MANIFEST, sha256_of
 from stages.shared.errors import DataError, MachineError
 from stages.shared.outcome import Outcome
-from stages.shared.publish import MANIFEST, check_manifest, sha256_of
+from stages.shared.publish import check_manifest
 from stages.shared.tracking.runs import StageRun
 from stages.shared.tracking.store import EXISTS, open_store
 from stages.shared.workspace import state_folder
