@@ -11,7 +11,7 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from tests.faults.stores import plain_environment
+from tests.faults.stores import make_store, plain_environment
 
 STAGE = """
 import sys
@@ -52,7 +52,7 @@ class RecordedStage:
     """The process of a stage, in a clone."""
 
     def __init__(self, clone: Path, session: str, out: Path, uri: str | None = None) -> None:
-        clone.mkdir(exist_ok=True)
+        make_store(clone / "mlflow.db")
         environment = plain_environment(**({"MLFLOW_TRACKING_URI": uri} if uri else {}))
         self.log = clone / f"{session}.log"
         with self.log.open("w", encoding="utf-8") as log:

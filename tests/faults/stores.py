@@ -1,10 +1,12 @@
 """A real MLflow server that can be killed, and bundles registered by several processes at once."""
 
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -42,6 +44,21 @@ def plain_environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
 
 
+@functools.cache
+def _made_store() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "mlflow.db"
+        MlflowClient(f"sqlite:///{database}").search_experiments()
+        return database.read_bytes()
+
+
+def make_store(database: Path) -> None:
+    """An MLflow database without a run, where none is; MLflow itself takes seconds to make one."""
+    database.parent.mkdir(exist_ok=True)
+    if not database.exists():
+        database.write_bytes(_made_store())
+
+
 class MlflowServer:
     """A real MLflow server on a database of its own; it keeps its port when it is started again."""
 
@@ -54,13 +71,13 @@ class MlflowServer:
         """Start it, where it does not run, and wait until it answers."""
         if self._process is not None:
             return
-        self._folder.mkdir(exist_ok=True)
+        make_store(self._folder / "server.db")
         words = ["server", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}", "--workers", "1"]
         words += ["--artifacts-destination", str(self._folder / "files"), "--port", str(self._port)]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", *words],
-                env=plain_environment(MLFLOW_DISABLE_TELEMETRY="true"),
+                env=plain_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -16,6 +16,7 @@ from stages.shared.tracking.runs import open_stage_run
 from tests.faults.stores import (
     BEFORE,
     MlflowServer,
+    make_store,
     register_and_be_killed,
     register_at_once,
     registered,
@@ -46,6 +47,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A clone with a store of its own, and a bundle in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    make_store(tmp_path / "mlflow.db")
     write_bundle(tmp_path / "package", "reviews")
     yield tmp_path
 

@@ -1,5 +1,8 @@
-"""One finished project for the session, and one Prefect server with a worker, shared by the tests that only look."""
+"""One finished project, and one Prefect server with a worker, shared by the tests that only look."""
 
+import fcntl
+import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.project import Project, make_project
+from tests.real.project import Project, copy_project, make_project
 from tests.real.servers import PrefectServer
 from tests.real.servers import prefect_server as running_server
 
@@ -25,12 +28,22 @@ def wait_until(condition: Callable[[], object], seconds: float = 60, every: floa
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Project:
-    """A project on which the whole pipeline has run once by `dvc repro`, with no server anywhere."""
-    project = make_project(tmp_path_factory.mktemp("real") / "project", tiny_base, ROWS)
-    done = project.run("dvc", "repro")
-    assert done.returncode == 0, done.stdout
-    (project.root.parent / "repro.log").write_text(done.stdout, encoding="utf-8")
-    return project
+    """A project on which the whole pipeline has run once by `dvc repro`, with no server anywhere.
+
+    Where several processes share the tests one of them runs it, and each has a copy of its own.
+    """
+    own, base = tmp_path_factory.mktemp("real"), tmp_path_factory.getbasetemp()
+    shared = base.parent / "finished" if "PYTEST_XDIST_WORKER" in os.environ else base / "finished"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "repro.log").exists():
+            shutil.rmtree(shared / "project", ignore_errors=True)
+            done = make_project(shared / "project", tiny_base, ROWS).run("dvc", "repro")
+            assert done.returncode == 0, done.stdout
+            (shared / "repro.log").write_text(done.stdout, encoding="utf-8")
+    shutil.copy(shared / "repro.log", own)
+    return copy_project(Project(shared / "project", {}), own / "project")
 
 
 @pytest.fixture
@@ -39,12 +52,6 @@ def up_to_date(project: Project) -> Project:
     done = project.run("dvc", "repro")
     assert done.returncode == 0, done.stdout
     return project
-
-
-@pytest.fixture
-def fresh_project(tmp_path: Path, tiny_base: Path) -> Project:
-    """A project of its own on which nothing has run."""
-    return make_project(tmp_path / "project", tiny_base, ROWS)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,10 @@
 import csv
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,3 +167,17 @@ def make_project(root: Path, base: Path, rows: int) -> Project:
     for words in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
     return project
+
+
+def copy_project(project: Project, root: Path) -> Project:
+    """A copy of a project in another folder, its record in MLflow with it."""
+    shutil.copytree(project.root, root, symlinks=True)
+    with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = [(table, row[1]) for table in tables for row in database.execute(f"PRAGMA table_info({table})")]
+        for table, column in columns:  # the places of artifacts
+            if column in ("artifact_location", "artifact_uri", "source", "storage_location"):
+                database.execute(
+                    f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(project.root), str(root))
+                )
+    return Project(root, clean_environment(root.parent / f"{root.name}-prefect"))

@@ -23,32 +23,24 @@ def flow_runs(url: str) -> list[dict[str, Any]]:
     return list(reply.raise_for_status().json())
 
 
-def test_everything_cached_is_what_every_flow_says(project: Project, prefect_server: str) -> None:
-    assert project.run("dvc", "repro").returncode == 0
-    runs = len(project.runs())
+def test_a_gate_that_refuses_skips_what_comes_after(up_to_date: Project, prefect_server: str) -> None:
+    project = up_to_date
+    project.set_params({"validate.min_rows_per_class": 1000})
     done = project.run("flows.finetune", PREFECT_API_URL=prefect_server)
-    assert done.returncode == 0, done.stdout
-    newest = {run["name"]: run["state"]["name"] for run in reversed(flow_runs(prefect_server)[: len(NAMES) + 1])}
-    assert {name: newest[name] for name in NAMES} == dict.fromkeys(NAMES, "Cached")
-    assert len(project.runs()) == runs
-
-
-def test_a_gate_that_refuses_skips_what_comes_after(fresh_project: Project, prefect_server: str) -> None:
-    fresh_project.set_params({"validate.min_rows_per_class": 1000})
-    done = fresh_project.run("flows.finetune", PREFECT_API_URL=prefect_server)
+    project.set_params({"validate.min_rows_per_class": 1})
     assert done.returncode == 5, done.stdout
     states = {run["name"]: run["state"]["name"] for run in flow_runs(prefect_server)[: len(NAMES) + 1]}
-    assert states["ingest"] == "Completed"
+    assert states["ingest"] == "Cached"
     assert states["validate"] == "Failed"
     assert {states[name] for name in ("augment", "train", "package")} == {"Skipped"}
-    assert (fresh_project.root / "data/validate.refused/report.html").is_file()
-    parent = fresh_project.parents()[0]
+    assert (project.root / "data/validate.refused/report.html").is_file()
+    parent = project.parents()[0]
     assert parent.info.status == "FAILED"
     assert parent.data.tags["temper.stage.validate"] == "failed"
 
 
-def test_a_stage_by_itself_is_a_flow_run_when_an_api_is_configured(project: Project, prefect_server: str) -> None:
-    done = project.run("dvc", "repro", "--force", "--single-item", "pretrain", PREFECT_API_URL=prefect_server)
+def test_a_stage_by_itself_is_a_flow_run_when_an_api_is_configured(up_to_date: Project, prefect_server: str) -> None:
+    done = up_to_date.run("dvc", "repro", "--force", "--single-item", "pretrain", PREFECT_API_URL=prefect_server)
     assert done.returncode == 0, done.stdout
     newest = flow_runs(prefect_server)[0]
     assert newest["state"]["name"] == "Completed"
@@ -75,13 +67,16 @@ def test_a_triggered_run_of_the_deployment(project: Project, prefect_server: str
     nightly = worker.trigger()
     wait_until(lambda: worker.state_of(nightly)["type"] == "COMPLETED", 120)
     assert worker.state_of(nightly)["name"] == "Cached"
+    newest = {run["name"]: run["state"]["name"] for run in reversed(flow_runs(prefect_server)[: len(NAMES) + 1])}
+    assert {name: newest[name] for name in NAMES} == dict.fromkeys(NAMES, "Cached")
     assert len(project.runs()) == runs
 
     project.set_params({"train.epochs": 5000, "train.patience": 5000})
     nightly = worker.trigger()
     wait_until(lambda: stage_is_training(project), 120)
     second = worker.trigger()
-    wait_until(lambda: worker.state_of(second)["type"] == "CANCELLED", 60)
+    wait_until(lambda: worker.state_of(second)["type"] == "CANCELLED", 120)
+    assert "is locked by pid" in worker.state_of(second)["message"]
     project.run("prefect", "flow-run", "cancel", nightly, PREFECT_API_URL=prefect_server)
     wait_until(lambda: not pids_of(project), 60)
     wait_until(lambda: worker.state_of(nightly)["type"] == "CANCELLED", 60)

@@ -15,10 +15,8 @@ pytestmark = pytest.mark.real
 
 
 @pytest.mark.fault(39)
-def test_every_stage_gives_the_same_bytes_in_other_surroundings(
-    up_to_date: Project, tmp_path: Path, tiny_base: Path
-) -> None:
-    other = make_project(tmp_path / "another clone, elsewhere", tiny_base, ROWS)
+def test_every_stage_gives_the_same_bytes_in_other_surroundings(up_to_date: Project, tmp_path: Path) -> None:
+    other = make_project(tmp_path / "another clone, elsewhere", up_to_date.root / "tiny", ROWS)
     environment = other.environment | OTHER[0]
     assert manifests_in(other.root, environment) == manifests_in(up_to_date.root)
 

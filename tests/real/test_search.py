@@ -45,6 +45,7 @@ def experiments(project: Project) -> list[str]:
     return sorted(name for name in names if name.startswith("rate-"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searching", ["rate"], indirect=True)
 def test_a_killed_search_goes_on_and_runs_no_trial_twice(searching: Project, prefect_server: str) -> None:
     began = searching.start("flows.search", PREFECT_API_URL=prefect_server)

@@ -3,8 +3,7 @@
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -292,16 +291,3 @@ def test_without_train_or_with_too_few_rows_it_is_an_error(run: Run, tmp_path: P
         run(tmp_path, source=files_of(tmp_path, test=ROWS))
     with pytest.raises(DataError, match="none is for validation and test"):
         run(ROWS[:1])
-
-
-def test_rows_stream(tmp_path: Path) -> None:
-    """A row is let go before the next is read: nothing holds on to rows."""
-    intake = intake_for()
-    row = Row("all", "x:1", {"text": "a", "label": "b"})
-
-    def rows() -> Iterator[Row]:
-        for number in range(3):
-            assert intake.accepted == number
-            yield replace(row, place=f"x:{number}")
-
-    assert len([example["id"] for example in intake.examples(rows())]) == 3

@@ -1,8 +1,14 @@
-"""The cut of splits, from keys alone."""
+"""The cut of splits, from keys alone; and rows, one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from stages.ingest.cut import CODES, cut, cut_key
+from stages.sources import Row
+from tests.stages.test_ingest import intake_for
 
 
 def fractions_of(codes: np.ndarray) -> tuple[float, float]:
@@ -29,3 +35,16 @@ def test_a_group_with_several_answers_counts_as_its_most_common() -> None:
     codes = cut(keys, answers, {"test": 0.5})
     assert len(set(codes[:3].tolist())) == 1
     assert (codes[3:] == CODES["test"]).sum() == 2
+
+
+def test_rows_stream(tmp_path: Path) -> None:
+    """A row is let go before the next is read: nothing holds on to rows."""
+    intake = intake_for()
+    row = Row("all", "x:1", {"text": "a", "label": "b"})
+
+    def rows() -> Iterator[Row]:
+        for number in range(3):
+            assert intake.accepted == number
+            yield replace(row, place=f"x:{number}")
+
+    assert len([example["id"] for example in intake.examples(rows())]) == 3

@@ -1,4 +1,4 @@
-"""Every test that injects a fault, marked `pytest.mark.fault(number, ...)`, counted by fault."""
+"""Every test that injects a fault, marked `pytest.mark.fault(number, ...)`, counted by fault, and the slow ones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class _Tally:
 def run(folder: Path) -> Iterator[Line]:
     """Run the tests; a line for each fault."""
     tally = _Tally()
-    options = ["-q", "-m", "fault", "--no-header", "-p", "no:cacheprovider", f"--basetemp={folder / 'tests'}"]
+    options = ["-q", "-m", "fault or slow", "--no-header", "-p", "no:cacheprovider", f"--basetemp={folder / 'tests'}"]
     pytest.main([*options, "tests"], plugins=[tally])
     for number, (fault, outcome) in FAULTS.items():
         yield Line(number, fault, tally.injected[number], tally.held[number], outcome)

@@ -55,10 +55,8 @@ class _Soak:
             if number % 3 == 0:
                 self._change(number)
             victim = self._generator.choice(VICTIMS)
-            end = self.one_run(victim)
-            print(f"run {number + 1} of {RUNS}: {victim} killed, {end}", flush=True)
             kills[victim] += 1
-            ends[end] += 1
+            ends[self.one_run(victim)] += 1
         came = ", ".join(f"{count} {end}" for end, count in ends.most_common())
         what = f"{RUNS} scheduled runs with {RUNS - kills['nobody']} kills ({came})"
         return Line("soak", what, RUNS, RUNS - ends["never over"], "no process of any is left")
@@ -71,7 +69,9 @@ class _Soak:
         is_over = _wait(lambda: not pids_of(self._project), PATIENCE)
         kill_all(self._project)
         self._worker.start()
-        return str(self._worker.state_of(flow_run)["name"]) if is_over else "never over"
+        state = self._worker.state_of(flow_run)
+        print(f"{victim} killed, {state['name']}: {state['message']}", flush=True)
+        return str(state["name"]) if is_over else "never over"
 
     def _kill(self, victim: str) -> None:
         """At a random moment: a process while it is there, a server in the run's first seconds; it comes back soon."""
