@@ -19,7 +19,7 @@ def main() -> int:
     limits = vars(parser.parse_args())
     from flows.doctoring.locks import mend_locks
     from flows.exclusive import PIPELINE, require_free
-    from flows.preflight import check_before_anything_runs, is_up_to_date  # a second or two, which --help need not wait
+    from flows.preflight import check_before_anything_runs, stale_stages  # a second or two, which --help need not wait
     from flows.summary import exit_code, pipeline_summary
     from stages.shared.pipeline import read_stages
 
@@ -31,7 +31,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     url = api_url()
-    if url is None and is_up_to_date():  # no need of a server, then, to say so
+    if url is None and stale_stages() == set():  # no need of a server, then, to say so
         print(pipeline_summary("none"))
         return 0
     if url is not None and not api_answers(url):

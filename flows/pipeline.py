@@ -15,13 +15,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.doctoring.locks import mend_locks
 from flows.doctoring.records import look_at_prefect
 from flows.exclusive import PIPELINE, Taken, alone
 from flows.prefect_record import note_process
-from flows.preflight import check_before_anything_runs
+from flows.preflight import check_before_anything_runs, stale_stages
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import pipeline_summary
 from stages.shared.errors import MachineError, TemperError
@@ -31,6 +32,9 @@ from stages.shared.workspace import read_state, receipt_path, write_receipt
 KILLED = 137  # as a shell says it of SIGKILL
 KILLED_MESSAGE = "the stage was killed; too little memory is the usual reason. Nothing good was lost"
 MAY_PASS = (MachineError.exit_code, KILLED)  # exit codes after which another try may help
+NO_HEARTBEATS = {
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None
+}  # of a stage, whose end would wait for it: the pipeline has one
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,14 @@ def _run_stage(stage: Stage, session: str, limits: Limits) -> State[Any]:
     return _state_after(receipt)
 
 
-def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str]) -> State[Any]:
-    """Run one stage as a flow of its name, or skip it when a stage before it failed."""
+def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str], is_fresh: bool) -> State[Any]:
+    """Run one stage as a flow of its name where it is not fresh, or skip it when a stage before it failed."""
 
     def body() -> State[Any]:
         causes = sorted(stage.ancestors & failed)
         if causes:
             return State(type=StateType.CANCELLED, name="Skipped", message=f"{', '.join(causes)} failed")
-        return _run_stage(stage, session, limits)
+        return _state_after(None) if is_fresh else _run_stage(stage, session, limits)
 
     named = flow(name=stage.name, flow_run_name=stage.name, description=stage.description, persist_result=False)(body)
     return named(return_state=True)
@@ -117,10 +121,13 @@ def stage_state(stage: Stage, session: str, limits: Limits, failed: set[str]) ->
 def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
     states: dict[str, State[Any]] = {}
     failed: set[str] = set()
-    for stage in read_stages():
-        states[stage.name] = stage_state(stage, session, limits, failed)
-        if not states[stage.name].is_completed() and states[stage.name].name != "Skipped":
-            failed.add(stage.name)
+    stale = stale_stages()
+    with temporary_settings(NO_HEARTBEATS):
+        for stage in read_stages():
+            is_fresh = stale is not None and not stale & {stage.name, *stage.ancestors}
+            states[stage.name] = stage_state(stage, session, limits, failed, is_fresh)
+            if not states[stage.name].is_completed() and states[stage.name].name != "Skipped":
+                failed.add(stage.name)
     return states
 
 

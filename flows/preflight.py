@@ -109,11 +109,11 @@ def check_before_anything_runs() -> Params:
     return params
 
 
-def is_up_to_date() -> bool:
-    """Whether DVC finds nothing to do."""
+def stale_stages() -> set[str] | None:
+    """The stages of which DVC says that something has changed, not those after them; None where it says nothing."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        return done.returncode == 0 and json.loads(done.stdout) == {}
+        return set(json.loads(done.stdout)) if done.returncode == 0 else None
     except json.JSONDecodeError:
-        return False
+        return None

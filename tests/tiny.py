@@ -18,12 +18,23 @@ from transformers import (
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def write_tiny_base(folder: Path, texts: list[str]) -> None:
-    """Write a BERT of 2 layers, 32 wide, with random weights and a tokenizer trained on the texts, into `folder`."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+def _wordpiece(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=2000, special_tokens=SPECIAL))
+    return tokenizer
+
+
+def _vocabulary(texts: list[str], size: int, first: list[str]) -> dict[str, int]:
+    tokenizer = _wordpiece(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=first))
+    return dict(tokenizer.get_vocab())
+
+
+def write_tiny_base(folder: Path, texts: list[str]) -> None:
+    """Write a BERT of 2 layers, 32 wide, with random weights and a tokenizer trained on the texts, into `folder`."""
+    alphabet = _vocabulary(texts, 0, SPECIAL).keys() - set(SPECIAL)  # given first, sorted: else numbered by chance
+    tokenizer = _wordpiece(models.WordPiece(_vocabulary(texts, 2000, SPECIAL + sorted(alphabet)), unk_token="[UNK]"))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )

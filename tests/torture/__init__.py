@@ -5,4 +5,3 @@ The same faults, each injected once or a few times, are tests in `tests/faults`.
 """
 
 PARTS = ("soak", "cases", "crashes", "data", "services", "artefacts", "damage")  # the longest first
-ALONE = ("soak",)  # its runs have seconds to get somewhere before they are killed

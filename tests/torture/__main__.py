@@ -1,4 +1,4 @@
-"""Run the parts, two at a time but for those that are timed, and print the scoreboard; exit code 1: a fault did harm.
+"""Run the parts, two at a time, and print the scoreboard; exit code 1: a fault did harm.
 
 python -m tests.torture [part ...]
 """
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.torture import ALONE, PARTS
+from tests.torture import PARTS
 from tests.torture.scoreboard import Line, scoreboard
 
 AT_ONCE = 2
@@ -48,8 +48,7 @@ def _run_beside(part: str, folder: Path) -> list[Line]:
 
 def _run_all(parts: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        found = [_run_beside(part, Path(folder)) for part in parts if part in ALONE]
-        found += pool.map(lambda part: _run_beside(part, Path(folder)), [part for part in parts if part not in ALONE])
+        found = pool.map(lambda part: _run_beside(part, Path(folder)), parts)
         lines = sorted((line for some in found for line in some), key=lambda line: str(line.number).zfill(2))
     print(scoreboard(lines))
     return 0 if all(line.is_held for line in lines) else 1
