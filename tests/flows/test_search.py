@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from flows.searcher import check_space
+from flows import searcher
+from flows.searcher import check_search, check_space
 from flows.study import Study
 from flows.trial_process import as_override
 from stages.shared.errors import ParamsError
@@ -55,6 +56,12 @@ def _tried(study: Study, count: int) -> list[float]:
         found.append(study.values_of(trial)["train.learning_rate"])
         study.tell(trial, len(found) / 10, TrialState.COMPLETE)
     return found
+
+
+def test_a_search_that_nobody_asked_for_is_said(make_params: MakeParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searcher, "check_before_anything_runs", lambda: make_params({"search": None}))
+    with pytest.raises(ParamsError, match="asks for no search"):
+        check_search()
 
 
 def test_a_search_that_was_broken_off_goes_on_as_it_would_have_gone(

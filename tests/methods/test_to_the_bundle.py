@@ -8,10 +8,8 @@ import pytest
 from tests import recipes
 
 LEFT_IN: dict[str, tuple[str, dict[str, Any]]] = {  # recipe, and what of `train` is different
-    "adapter": ("sentiment", {"train.method": {"name": "adapter", "size": 4}}),
     "adapter, tokens": ("ner", {"train.method": {"name": "adapter", "size": 4}}),
     "prefix": ("sentiment", {"train.method": {"name": "prefix", "tokens": 3}}),
-    "prompt": ("sentiment", {"train.method": {"name": "prompt", "tokens": 3}}),
     "head": ("sentiment", {"train.method": {"name": "head", "penalties": [1.0]}}),
     "probabilities": ("sentiment", {"train.ensemble": {"members": 2, "by": "seeds", "join": "probabilities"}}),
 }

@@ -66,23 +66,24 @@ def test_metrics_and_plots_are_dvcs_own(project: Project) -> None:
 
 def test_an_experiment_is_a_row_that_compares_with_the_others(project: Project) -> None:
     before = len(project.parents())
-    done = project.run("dvc", "exp", "run", "-S", "train.epochs=2")
+    done = project.run("dvc", "exp", "run", "-S", "evaluate.bootstrap_samples=101")
     assert done.returncode == 0, done.stdout
     newest, *_, first = project.parents()
     assert len(project.parents()) == before + 1
-    assert newest.data.params["train.epochs"] == "2"
-    assert newest.data.tags["temper.stage.ingest"] == "cached"
-    assert newest.data.tags["temper.stage.train"] == "ran"
+    assert newest.data.params["evaluate.bootstrap_samples"] == "101"
+    assert newest.data.tags["temper.stage.train"] == "cached"
+    assert newest.data.tags["temper.stage.evaluate"] == "ran"
     assert newest.data.metrics.keys() == first.data.metrics.keys()
+    project.set_params({"evaluate.bootstrap_samples": 100})
 
 
 def test_a_queued_experiment_records_in_the_clone(project: Project) -> None:
     before = len(project.parents())
-    assert project.run("dvc", "exp", "run", "--queue", "-S", "evaluate.bootstrap_samples=101").returncode == 0
+    assert project.run("dvc", "exp", "run", "--queue", "-S", "package.name=queued").returncode == 0
     done = project.run("dvc", "exp", "run", "--run-all")
     assert done.returncode == 0, done.stdout
     assert len(project.parents()) == before + 1
-    assert project.parents()[0].data.params["evaluate.bootstrap_samples"] == "101"
+    assert project.parents()[0].data.params["package.name"] == "queued"
 
 
 def test_run_again_by_force_gives_the_same_hashes_and_a_row_that_compares(project: Project) -> None:

@@ -90,11 +90,3 @@ def test_ctrl_c_ends_a_search_and_what_it_began(searching: Project, prefect_serv
     assert not processes_in(searching)
     assert not list((searching.root / ".dvc/tmp/exps/standalone").glob("tmp*"))
     assert not [run for run in searching.runs() if run.info.status == "RUNNING"]
-
-
-def test_a_search_that_nobody_asked_for_is_said_at_once(project: Project) -> None:
-    project.set_params({"search": None})
-    done = project.run("flows.search")
-    assert done.returncode == 2
-    assert "asks for no search" in done.stdout
-    assert "Traceback" not in done.stdout

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def training(project: Project) -> Iterator[Project]:
 
 
 @pytest.mark.fault(28)
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_the_flow_ends_everything(
     training: Project, prefect_server: str, number: signal.Signals, code: int
 ) -> None:
@@ -49,7 +52,7 @@ def checkpoints_of(project: Project) -> list[Path]:
 
 
 @pytest.mark.fault(28)
-def test_ctrl_c_in_a_bare_repro_ends_everything_but_the_checkpoints(training: Project) -> None:
+def test_ctrl_c_in_a_bare_repro_ends_all_but_the_checkpoints_and_so_does_a_killed_dvc(training: Project) -> None:
     process = training.start("dvc", "repro", TEMPER_CHECKPOINT_SECONDS="0")
     wait_until(lambda: stage_is_training(training) and len(checkpoints_of(training)) == 2, 120)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
@@ -61,19 +64,21 @@ def test_ctrl_c_in_a_bare_repro_ends_everything_but_the_checkpoints(training: Pr
     assert len(checkpoints_of(training)) == 2
     process = training.start("dvc", "repro")
     wait_until(lambda: "goes on from update" in (training.root / "output.log").read_text(encoding="utf-8"), 120)
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(60)
-    wait_until(lambda: not pids_of(training), 20)
+    killed_is_followed_by_its_stage(training, process)
 
 
-def test_a_stage_stops_by_itself_when_its_dvc_or_its_flow_is_killed(training: Project, prefect_server: str) -> None:
-    for words, victim in ((("dvc", "repro"), "dvc"), (("flows.finetune",), "flows.finetune")):
-        process = training.start(*words, PREFECT_API_URL=prefect_server)
-        wait_until(lambda: stage_is_training(training), 120)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(10)
-        wait_until(lambda: not pids_of(training), 30)
-        assert not [run for run in training.runs() if run.info.status == "RUNNING"], victim
+def killed_is_followed_by_its_stage(training: Project, process: subprocess.Popen[str]) -> None:
+    """Kill a `dvc` or a flow alone: its stage stops by itself and leaves nothing."""
+    wait_until(lambda: stage_is_training(training), 120)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    wait_until(lambda: not pids_of(training), 30)
+    assert not [run for run in training.runs() if run.info.status == "RUNNING"]
+
+
+def test_a_stage_stops_by_itself_when_its_flow_is_killed(training: Project, prefect_server: str) -> None:
+    process = training.start("flows.finetune", PREFECT_API_URL=prefect_server)
+    killed_is_followed_by_its_stage(training, process)
 
 
 def test_the_next_start_closes_what_a_kill_left(training: Project) -> None:

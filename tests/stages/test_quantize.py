@@ -79,11 +79,6 @@ def test_times_are_no_part_of_the_output(chain: Chain) -> None:
     assert "latency" not in (chain["quantized"] / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_same_inputs_give_the_same_bytes(chain: Chain, tmp_path: Path) -> None:
-    perform("quantize", [*chain.inputs, tmp_path / "again"], chain.params)
-    assert (tmp_path / "again/MANIFEST.json").read_bytes() == (chain["quantized"] / "MANIFEST.json").read_bytes()
-
-
 def test_past_a_limit_it_refuses_and_keeps_the_report(chain: Chain, make_params: MakeParams, tmp_path: Path) -> None:
     params = make_params(EASY | {"quantize.limits.max_logit_difference": 1e-30})
     with pytest.raises(Refused, match="largest difference of a logit") as refusal:

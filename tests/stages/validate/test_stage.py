@@ -1,8 +1,5 @@
 """The stage as a whole: each fault of the data ends as it must."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ruamel.yaml import YAML
 
 from stages.shared.errors import ParamsError
-from tests.conftest import ROOT, set_values
 from tests.stages.validate.conftest import Run, Splits, row, write_splits
 
 Runner = Callable[..., Run]
@@ -220,40 +215,3 @@ def test_no_report_holds_a_text_that_is_not_at_fault(splits: Splits, run: Runner
     assert len(pages) > 6
     texts = [example["text"] for examples in splits.values() for example in examples if len(example["text"]) > 12]
     assert not [text for text in texts for page in pages if text in page or text.casefold() in page]
-
-
-_SCRIPT = """
-import sys
-from pathlib import Path
-from typing import Any
-from stages.shared.params import load_params
-from stages.validate import validate
-out = Path("out")
-out.mkdir()
-validate(Path(sys.argv[1]), out, load_params(Path(sys.argv[2])))
-"""
-
-
-def test_the_same_bytes_in_another_place_zone_and_hash_seed(splits: Splits, tmp_path: Path, tiny_base: Path) -> None:
-    splits["train"].append(row("train", 90, "", "positive"))
-    ingested = write_splits(tmp_path / "ingest", splits)
-    yaml = YAML()
-    raw = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    changed = {"pretrain.base": str(tiny_base), "pretrain.sha256": None, "validate.limits.empty_text": 0.1}
-    set_values(raw, changed | {"validate.max_unknown_token_share": 1.0})
-    yaml.dump(raw, tmp_path / "params.yaml")
-    found = []
-    for number, (zone, language) in enumerate((("UTC", "C"), ("Asia/Tokyo", "C.UTF-8"))):
-        place = tmp_path / f"work{number}"
-        place.mkdir()
-        environment = os.environ | {"TZ": zone, "LC_ALL": language, "PYTHONHASHSEED": str(number)}
-        environment["PYTHONPATH"] = str(ROOT)
-        command = [sys.executable, "-c", _SCRIPT, str(ingested), str(tmp_path / "params.yaml")]
-        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == ""
-        assert [path.name for path in place.iterdir()] == ["out"]
-        files = sorted(path for path in (place / "out").rglob("*") if path.is_file())
-        found.append({str(path.relative_to(place)): path.read_bytes() for path in files})
-    assert found[0] == found[1]
-    assert "out/data_docs/index.html" in found[0]
