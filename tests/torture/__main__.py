@@ -62,11 +62,13 @@ def _run_all(parts: Sequence[str]) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=[[], *PARTS], help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all of them without")
     parser.add_argument("--results", type=Path, help="run the one part in this process, and write its lines there")
     asked = parser.parse_args()
+    if unknown := sorted(set(asked.parts) - set(PARTS)):
+        parser.error(f"{', '.join(unknown)}: not one of {', '.join(PARTS)}")
     if asked.results is None:
-        return _run_all(asked.parts)
+        return _run_all(asked.parts or PARTS)
     _run_here(asked.parts[0], asked.results)
     return 0
 
