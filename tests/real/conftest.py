@@ -1,6 +1,5 @@
 """One finished project, and one Prefect server with a worker, shared by the tests that only look."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -10,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.project import Project, copy_project, make_project
+from tests.real.project import FINISHED, Project, copy_project, finished_project
 from tests.real.servers import PrefectServer
 from tests.real.servers import prefect_server as running_server
 
-ROWS = 60
 signal.signal(signal.SIGINT, signal.default_int_handler)  # else what a shell began in the background ignores Ctrl-C
 
 
@@ -33,17 +31,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Projec
     Where several processes share the tests one of them runs it, and each has a copy of its own.
     """
     own, base = tmp_path_factory.mktemp("real"), tmp_path_factory.getbasetemp()
-    shared = base.parent / "finished" if "PYTEST_XDIST_WORKER" in os.environ else base / "finished"
-    shared.mkdir(exist_ok=True)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "repro.log").exists():
-            shutil.rmtree(shared / "project", ignore_errors=True)
-            done = make_project(shared / "project", tiny_base, ROWS).run("dvc", "repro")
-            assert done.returncode == 0, done.stdout
-            (shared / "repro.log").write_text(done.stdout, encoding="utf-8")
-    shutil.copy(shared / "repro.log", own)
-    return copy_project(Project(shared / "project", {}), own / "project")
+    of_all = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    finished = finished_project(Path(os.environ.get(FINISHED, of_all / "finished")), tiny_base)
+    shutil.copy(finished.root.parent / "repro.log", own)
+    return copy_project(finished, own / "project")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A whole project in a temporary folder: a real git and DVC repository, real processes, a real MLflow store."""
 
 import csv
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -18,6 +19,8 @@ from ruamel.yaml import YAML
 from stages.shared.params import FaultLimits
 from tests.conftest import ROOT, sample_texts, set_values
 
+ROWS = 60
+FINISHED = "TEMPER_FINISHED"  # names the folder of a finished project that several processes share
 SMALL = {
     "pretrain.base": "tiny",
     "pretrain.sha256": None,
@@ -167,6 +170,22 @@ def make_project(root: Path, base: Path, rows: int) -> Project:
     for words in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
     return project
+
+
+def finished_project(folder: Path, base: Path) -> Project:
+    """A project on which the whole pipeline has run once by `dvc repro`, to be copied: `project`, and its `repro.log`.
+
+    Of several processes that ask for it in one folder the first runs it, and the others wait.
+    """
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "repro.log").exists():
+            shutil.rmtree(folder / "project", ignore_errors=True)
+            done = make_project(folder / "project", base, ROWS).run("dvc", "repro")
+            assert done.returncode == 0, done.stdout
+            (folder / "repro.log").write_text(done.stdout, encoding="utf-8")
+    return Project(folder / "project", {})
 
 
 def copy_project(project: Project, root: Path) -> Project:

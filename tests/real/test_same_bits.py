@@ -8,8 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.faults.surroundings import OTHER, manifests_in
-from tests.real.conftest import ROWS
-from tests.real.project import Project, make_project
+from tests.real.project import ROWS, Project, make_project
 
 pytestmark = pytest.mark.real
 

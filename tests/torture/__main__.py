@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.real.project import FINISHED
 from tests.torture import PARTS
 from tests.torture.faults import FAULTS
 from tests.torture.scoreboard import Line, scoreboard
@@ -36,7 +38,8 @@ def _run_beside(part: str, folder: Path) -> list[Line]:
     started, results, said = time.monotonic(), folder / f"{part}.jsonl", folder / f"{part}.log"
     with said.open("w", encoding="utf-8") as log:
         command = [sys.executable, "-m", "tests.torture", part, "--results", str(results)]
-        code = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+        environment = os.environ | {FINISHED: str(folder / "finished")}
+        code = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False).returncode
     lines = []
     if results.is_file():
         lines = [Line(**json.loads(line)) for line in results.read_text(encoding="utf-8").splitlines()]

@@ -1,5 +1,6 @@
 """Services that go away, runs that are killed or meet, and the same to the bit; each injected for real and counted."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -30,11 +31,11 @@ from tests.faults.stores import (
     write_bundle,
 )
 from tests.faults.surroundings import OTHER, manifests_in
-from tests.real.project import Project, make_project
+from tests.real.project import FINISHED, Project, copy_project, finished_project
 from tests.tiny import write_tiny_base
 from tests.torture.scoreboard import Line
 
-ROWS, ROUNDS = 60, 3
+ROUNDS = 3
 ONE = ([1], {"challenger": 1, "champion": 1})
 PLAIN = """
 import mlflow, sys
@@ -59,14 +60,10 @@ def run(folder: Path) -> Iterator[Line]:
 
 
 def small_project(root: Path) -> Project:
-    """A project on the tiny base that has run once."""
+    """A project on the tiny base that has run once, which the parts share, in a folder of its own."""
     base = root.parent / "tiny base"
-    if not base.exists():
-        write_tiny_base(base, [text for text, _ in sample_texts(400)])
-    project = make_project(root, base, ROWS)
-    done = project.run("dvc", "repro")
-    assert done.returncode == 0, done.stdout
-    return project
+    write_tiny_base(base, [text for text, _ in sample_texts(400)])
+    return copy_project(finished_project(Path(os.environ.get(FINISHED, root.parent / "finished")), base), root)
 
 
 def _counted(cases: list[Callable[[], bool]]) -> tuple[int, int]:
