@@ -4,4 +4,4 @@ A part is a module of PARTS with `run(folder) -> Iterator[Line]`; it works in th
 The same faults, each injected once or a few times, are tests in `tests/faults`.
 """
 
-PARTS = ("soak", "cases", "services", "crashes", "data", "artefacts", "damage")  # the longest first
+PARTS = ("soak", "services", "cases", "crashes", "data", "artefacts", "damage")  # the longest first
