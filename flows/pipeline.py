@@ -6,10 +6,12 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 (a stage before it failed).
 """
 
+import contextlib
 import importlib
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State, StateType
@@ -32,9 +34,8 @@ from stages.shared.workspace import read_state, receipt_path, write_receipt
 KILLED = 137  # as a shell says it of SIGKILL
 KILLED_MESSAGE = "the stage was killed; too little memory is the usual reason. Nothing good was lost"
 MAY_PASS = (MachineError.exit_code, KILLED)  # exit codes after which another try may help
-NO_HEARTBEATS = {
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None
-}  # of a stage, whose end would wait for it: the pipeline has one
+# a stage's end would wait for its own; the pipeline's tell that both live
+NO_HEARTBEATS = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,11 @@ def _run_all(session: str, limits: Limits) -> dict[str, State[Any]]:
 
 def _close_what_a_kill_left() -> None:
     """Flow runs of this clone that Prefect believes to go on, as their processes or its server were killed."""
-    for finding in look_at_prefect():
-        if finding.mend is not None:
-            get_run_logger().warning("%s: closed", finding.what)
-            finding.mend()
+    with contextlib.suppress(httpx.HTTPError):  # the next run does it then
+        for finding in look_at_prefect():
+            if finding.mend is not None:
+                finding.mend()
+                get_run_logger().warning("%s: closed", finding.what)
 
 
 def _run_and_close(session: str, limits: Limits) -> tuple[dict[str, State[Any]], bool]:

@@ -49,15 +49,15 @@ def _is_entry(entry: Any) -> bool:
 
 
 def read_entries(folder: Path) -> Entries | None:
-    """What the manifest says of each file; None where its bytes cannot be those that were written."""
+    """What the manifest says of each file; None where it cannot be read, or its bytes be those that were written."""
     if (folder / MANIFEST).is_symlink():
         return None
-    content = (folder / MANIFEST).read_bytes()
     try:
+        content = (folder / MANIFEST).read_bytes()
         told = json.loads(content.decode("utf-8"))
         if not isinstance(told, dict) or told.keys() != {"files"} or json_bytes(told) != content:
             return None
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return None
     files = told["files"]
     return files if isinstance(files, dict) and all(map(_is_entry, files.values())) else None
