@@ -1,5 +1,7 @@
 """The pipeline as Prefect flows, against a real server: states, a triggered deployment, cancel."""
 
+import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,13 +25,27 @@ def flow_runs(url: str) -> list[dict[str, Any]]:
     return list(reply.raise_for_status().json())
 
 
-def test_a_gate_that_refuses_skips_what_comes_after(up_to_date: Project, prefect_server: str) -> None:
-    project = up_to_date
+def run_that_was_killed(project: Project, url: str) -> str:
+    """Leave what a flow that is killed with its machine leaves: a run that says RUNNING; gives its id."""
+    named = httpx.post(f"{url}/flows/", json={"name": "finetune"}, timeout=30).raise_for_status().json()
+    asked = {"flow_id": named["id"], "state": {"type": "RUNNING"}}
+    run = str(httpx.post(f"{url}/flow_runs/", json=asked, timeout=30).raise_for_status().json()["id"])
+    note = project.root / ".temper/receipts" / run / "flow.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"host": socket.gethostname(), "process": "999999999@1.00"}), encoding="utf-8")
+    return run
+
+
+def test_a_gate_that_refuses_skips_what_comes_after_and_a_killed_run_is_closed(
+    up_to_date: Project, prefect_server: str
+) -> None:
+    project, killed = up_to_date, run_that_was_killed(up_to_date, prefect_server)
     project.set_params({"validate.min_rows_per_class": 1000})
     done = project.run("flows.finetune", PREFECT_API_URL=prefect_server)
     project.set_params({"validate.min_rows_per_class": 1})
     assert done.returncode == 5, done.stdout
     states = {run["name"]: run["state"]["name"] for run in flow_runs(prefect_server)[: len(NAMES) + 1]}
+    assert httpx.get(f"{prefect_server}/flow_runs/{killed}", timeout=30).json()["state"]["type"] == "CRASHED"
     assert states["ingest"] == "Cached"
     assert states["validate"] == "Failed"
     assert {states[name] for name in ("augment", "train", "package")} == {"Skipped"}
