@@ -29,7 +29,7 @@ TIMES = {"ingest": 5, "validate": 2}  # that a fault is injected, by the stage t
 AUGMENTED = 3
 LONG = 200_000_000  # characters
 MEMORY = 512 << 20  # bytes that may come on top of what a process has when it begins
-FILES, SEEDS = 1_000, 10  # hypothesis remembers all that a process has tried, in the memory that is bounded
+FILES, SEEDS = 1_000, 10  # in each process: what hypothesis remembers of a case, 60 kB, counts too
 
 
 class _Folders:
