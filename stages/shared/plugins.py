@@ -16,7 +16,8 @@ def names_of(folder: str) -> list[str]:
 def nearest(word: str, known: list[str]) -> str:
     """` Did you mean 'x'?` for the known name nearest to `word`, else nothing."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean '{match[0]}'?" if match else ""
+    found = "".join(match).encode("utf-8", "backslashreplace").decode("utf-8")  # a name of the data may hold anything
+    return f" Did you mean '{found}'?" if match else ""
 
 
 def load(folder: str, name: str) -> ModuleType:
