@@ -7,7 +7,6 @@ DVC decides what is stale. A stage's final state is Completed, Cached (nothing h
 """
 
 import contextlib
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +24,13 @@ from flows.doctoring.records import look_at_prefect
 from flows.exclusive import PIPELINE, Taken, alone
 from flows.prefect_record import note_process
 from flows.preflight import check_before_anything_runs, stale_stages
+from flows.recorder import Recorder
+from flows.recorder_server import ADDRESS, RecorderServer
 from flows.stage_process import TimeLimit, child_environment, run_stage_process
 from flows.summary import pipeline_summary
 from stages.shared.errors import MachineError, TemperError
 from stages.shared.pipeline import Stage, read_stages
+from stages.shared.session import RECORDER
 from stages.shared.workspace import read_state, receipt_path, write_receipt
 
 KILLED = 137  # as a shell says it of SIGKILL
@@ -72,11 +74,6 @@ def _state_after(receipt: dict[str, Any] | None) -> State[Any]:
     return Completed(message=receipt["message"]) if receipt["state"] == "ran" else Failed(message=receipt["message"])
 
 
-def _load_tracking() -> None:
-    """Load MLflow for the end of the run: it takes seconds, in which the first stage runs already."""
-    importlib.import_module("stages.shared.tracking")
-
-
 def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, Any] | None:
     """Run a stage once; give its receipt, None when nothing had to run."""
     said, logger = [""], get_run_logger()
@@ -86,9 +83,9 @@ def _try_stage(stage: Stage, session: str, seconds: float | None) -> dict[str, A
         logger.info(line)
 
     receipt_path(session, stage.name).unlink(missing_ok=True)  # of an earlier try in the same flow run
-    environment = child_environment(session, flow_run.get_id() or session)
+    environment = child_environment(session, flow_run.get_id() or session) | {RECORDER: ADDRESS}
     try:
-        code = run_stage_process(stage.name, environment, say, seconds, _load_tracking)
+        code = run_stage_process(stage.name, environment, say, seconds)
         receipt = settled(code, _receipt(session, stage.name), said[0])
     except TimeLimit as error:
         receipt = {"state": "failed", "exit_code": 1, "message": str(error)}
@@ -145,14 +142,14 @@ def _run_and_close(session: str, limits: Limits) -> tuple[dict[str, State[Any]],
     """Run all stages and complete their record; give the states that are not good, and whether nothing had to run."""
     note_process(session)
     status = "KILLED"
-    try:
-        states = _run_all(session, limits)
-        bad = {name: state for name, state in states.items() if not state.is_completed()}
-        status = "FAILED" if bad else "FINISHED"
-    finally:
-        from stages.shared import tracking
-
-        tracking.close_parent(session, read_stages(), status)
+    with contextlib.closing(RecorderServer(get_run_logger().warning)):
+        try:
+            states = _run_all(session, limits)
+            bad = {name: state for name, state in states.items() if not state.is_completed()}
+            status = "FAILED" if bad else "FINISHED"
+        finally:
+            with contextlib.closing(Recorder(ADDRESS)) as recorder:
+                recorder.ask("close_parent", session, read_stages(), status)
     create_markdown_artifact(f"```\n{pipeline_summary(session)}\n```", key="summary")
     return bad, all(state.name == "Cached" for state in states.values())
 

@@ -4,12 +4,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
+from serving.written import sha256_of
+from stages.shared.base_model import base_of
 from stages.shared.errors import MachineError, TemperError
+from stages.shared.model_files import CONFIG
 from stages.shared.params import PARAMS_FILE, Params, load_params
 from stages.shared.pipeline import read_stages
-from stages.shared.publish import require_writable
+from stages.shared.publish import require_writable, write_json
+from stages.shared.workspace import read_state, state_folder
 
 
 def _check_source(params: Params) -> None:
@@ -24,9 +29,18 @@ def _check_outputs(params: Params) -> None:
 
 
 def _check_base(params: Params) -> None:
-    from stages.pretrain import check
+    from stages.pretrain import check_architecture
 
-    check(params)
+    base = base_of(params)
+    asked = {
+        "params": sha256_of(PARAMS_FILE),
+        "config": base and sha256_of(base.folder / CONFIG),
+        "transformers": version("transformers"),
+    }
+    right = state_folder("checked") / "pretrain.json"  # what was found right last: looking again takes seconds
+    if read_state(right) != asked:
+        check_architecture(params, base)
+        write_json(right, asked)
 
 
 def _check_text(params: Params) -> None:

@@ -1,15 +1,16 @@
 """The MLflow record of a stage, kept by a process beside it.
 
 MLflow takes seconds to import. A process of its own does so while the stage loads the libraries that it works with,
-and it writes live figures while the stage goes on.
+and it writes live figures while the stage goes on. In a pipeline run one process has done so for all stages.
 """
 
 import contextlib
 import gc
 import os
 import signal
+import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -61,23 +62,51 @@ def _serve(connection: Connection) -> None:
             fault = None if record is not None else fault
 
 
-class Recorder:
-    """The stage's end of it. It must be made before the stage starts threads, for it forks."""
+def forked(connection: Connection, others: Sequence[Connection | socket.socket]) -> int:
+    """Fork a process that keeps a record as it is asked on a connection; give its number.
 
-    def __init__(self) -> None:
+    Args:
+        connection: its own end, closed here.
+        others: what it must not hold open.
+    """
+    with unbroken():
+        process = os.fork()
+        if process == 0:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # they are the stage's, which then asks to write KILLED
+            try:
+                for other in others:
+                    other.close()
+                _serve(connection)
+            finally:
+                os._exit(0)
+    connection.close()
+    return process
+
+
+def _connected(address: str) -> Connection:
+    with socket.socket(socket.AF_UNIX) as own:
+        own.connect(address)
+        return Connection(own.detach())
+
+
+class Recorder:
+    """The stage's end of it.
+
+    Args:
+        server: the address of a `RecorderServer`; where there is none or nobody answers, a process is forked, so that
+            it must be made before the stage starts threads.
+    """
+
+    def __init__(self, server: str | None = None) -> None:
         self._number = 0
+        self._process: int | None = None
+        if server is not None:
+            with contextlib.suppress(OSError):
+                self._connection = _connected(server)
+                return
         self._connection, theirs = Pipe()
-        with unbroken():
-            self._process = os.fork()
-            if self._process == 0:
-                for number in STOP_SIGNALS:
-                    signal.signal(number, signal.SIG_IGN)  # they are the stage's, which then asks to write KILLED
-                try:
-                    self._connection.close()
-                    _serve(theirs)
-                finally:
-                    os._exit(0)
-        theirs.close()
+        self._process = forked(theirs, [self._connection])
 
     def tell(self, name: str, *given: Any, is_asked: bool = False) -> int:
         """Have `stages.shared.tracking.Record.<name>(*given)` called; give the number under which it is answered."""
@@ -120,6 +149,8 @@ class Recorder:
     def close(self) -> None:
         """Let the recording process end when it has done what it was asked, or at once where it was asked nothing."""
         self._connection.close()
+        if self._process is None:  # its server waits for it
+            return
         if not self._number:
             os.kill(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)

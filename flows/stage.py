@@ -6,15 +6,17 @@ has a run for it already. It leaves a receipt, stops on signals, and stops by it
 
 import gc
 import logging
+import os
 import sys
 from pathlib import Path
 
 from flows.recorder import Recorder
 from flows.stopping import stop_on_signals, stop_when_orphaned
 from stages.shared.errors import ParamsError
+from stages.shared.session import RECORDER
 
 
-def _speak() -> None:
+def speak() -> None:
     """Let the stages' own log lines through, as plain lines."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("stages").setLevel(logging.INFO)
@@ -26,10 +28,10 @@ def main(words: list[str]) -> int:
     if asks_for_help or len(words) < 2:
         print(f"usage: {__doc__.splitlines()[0]}", file=sys.stdout if asks_for_help else sys.stderr)
         return 0 if asks_for_help else ParamsError.exit_code
-    _speak()
+    speak()
     gc.disable()  # while libraries load there is no garbage, and looking for it takes a tenth of the time
     stop_on_signals()
-    recorder = Recorder()
+    recorder = Recorder(os.environ.get(RECORDER))
     stop_when_orphaned()
     name, *folders = words
     try:

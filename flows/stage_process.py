@@ -62,7 +62,6 @@ def run_stage_process(
     environment: dict[str, str],
     say: Callable[[str], None],
     seconds: float | None,
-    meanwhile: Callable[[], object] = lambda: None,
 ) -> int:
     """Run `dvc repro --single-item <stage>`; give its exit code.
 
@@ -71,7 +70,6 @@ def run_stage_process(
         environment: of child_environment.
         say: is called with each line that the stage writes, as it comes.
         seconds: the longest that it may take, None for no limit.
-        meanwhile: is called once the stage runs.
 
     Raises:
         TimeLimit: it took longer. Whatever ends this call early, no process of the stage is left.
@@ -90,7 +88,6 @@ def run_stage_process(
     reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
     reader.start()
     try:
-        meanwhile()
         code = process.wait(seconds)
         reader.join(5)
         return code

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from stages.shared import plugins
-from stages.shared.base_model import base_of, require_positions, write_pointer
+from stages.shared.base_model import BaseModel, base_of, require_positions, write_pointer
 from stages.shared.model_files import WEIGHTS, config_of
 from stages.shared.outcome import Outcome
 from stages.shared.params import Params
@@ -18,7 +18,7 @@ from stages.shared.resources import peak_memory
 from stages.shared.unlabelled import Text
 from stages.tasks import task_of
 
-__all__ = ["check", "pretrain"]
+__all__ = ["check", "check_architecture", "pretrain"]
 
 
 def check(params: Params) -> None:
@@ -27,7 +27,12 @@ def check(params: Params) -> None:
     Raises:
         MachineError, DataError: as `find_base`. ParamsError: something does not fit.
     """
-    wanted, base = params.pretrain, base_of(params)
+    check_architecture(params, base_of(params))
+
+
+def check_architecture(params: Params, base: BaseModel | None) -> None:
+    """The same of the architecture alone, given the base that was found, None where it is made from scratch."""
+    wanted = params.pretrain
     if base is None:
         from stages.pretrain.new_model import check_model
 

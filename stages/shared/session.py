@@ -9,6 +9,7 @@ import psutil
 
 SESSION = "TEMPER_SESSION"  # set by the pipeline flow
 FLOW_PROCESS = "TEMPER_FLOW_PROCESS"  # its process, as process_key gives it
+RECORDER = "TEMPER_RECORDER"  # the address of its recorder server
 
 
 def process_key(process: psutil.Process) -> str:

@@ -29,6 +29,12 @@ except SystemExit as end:
 print()
 print(sorted({DEAR} & sys.modules.keys()))
 """  # the recording process, which imports mlflow, never comes to the last lines
+CHECKED = """
+import sys
+from flows.preflight import check_before_anything_runs
+check_before_anything_runs()
+print("torch" in sys.modules)
+"""
 COMMANDS = ["flows.stage", "flows.finetune", "flows.search", "serving.predict"]
 STAGES = {
     "ingest": ["reviews.csv", "data/ingest"],
@@ -70,3 +76,14 @@ def test_texts_come_to_training_without_torch(small_project: Project) -> None:
     expected = {name: ["datasets"] for name in STAGES} | {"validate": ["datasets", "great_expectations"]}
     assert found == {name: str(modules) for name, modules in expected.items()}
     assert [run.info.status for run in small_project.runs()] == ["FINISHED"] * 2 * len(STAGES)
+
+
+def test_an_architecture_that_was_found_right_is_not_looked_at_again(small_project: Project) -> None:
+    folder = small_project.root
+    assert [printed_last(CHECKED, folder=folder) for _ in range(2)] == ["True", "False"]
+    small_project.set_params({"seed": 5})
+    assert [printed_last(CHECKED, folder=folder) for _ in range(2)] == ["True", "False"]
+    config = folder / "tiny/config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"bert"', '"of its own"'), encoding="utf-8")
+    with pytest.raises(AssertionError, match="of its own"):
+        printed_last(CHECKED, folder=folder)

@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 
 BEGIN = """
 import os, signal, sys, time
+from dataclasses import replace
 from pathlib import Path
 from flows.recorder import Recorder, RecorderGone
 from flows.stopping import Stopped, stop_on_signals, unbroken
@@ -68,6 +69,37 @@ except RuntimeError as error:
 else:
     raise AssertionError("no error")
 recorder.close()
+"""
+SERVED = """
+from flows.recorder_server import ADDRESS, RecorderServer
+recorder.close()
+lines = []
+server = RecorderServer(lines.append)
+for name, ends in [("left", False), ("train", True)]:
+    recorder = Recorder(ADDRESS)
+    assert recorder._process is None
+    recorder.ask("open", replace(origin, stage=name))
+    recorder.live(0, {"loss": 1.0})
+    if ends:
+        recorder.ask("end", "s", [stage], "FINISHED")
+    recorder.close()
+server.close()
+assert not Path(ADDRESS).exists()
+assert not lines, lines
+recorder = Recorder(ADDRESS)
+assert recorder._process is not None
+recorder.close()
+"""
+SAID = """
+from flows.recorder_server import ADDRESS, RecorderServer
+recorder.close()
+lines = []
+server = RecorderServer(lines.append)
+recorder = Recorder(ADDRESS)
+recorder.ask("open", origin)
+recorder.close()
+server.close()
+assert "does not answer" in lines[0], lines
 """
 GONE = """
 os.kill(recorder._process, signal.SIGKILL)
@@ -146,6 +178,21 @@ def test_what_was_told_and_failed_is_raised_by_the_next_question(clone: Path, en
 
 def test_a_store_that_cannot_be_used_is_the_machines_error(tmp_path: Path, environment: dict[str, str]) -> None:
     done(UNUSABLE, tmp_path, environment | {"MLFLOW_TRACKING_URI": "nothing-such://store"})
+
+
+def test_the_recorders_of_a_server_keep_one_record_each_and_outlive_no_stage(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done(SERVED, tmp_path, environment)
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("temper")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.mlflow.parentRunId LIKE '%'")
+    assert {run.info.run_name: run.info.status for run in runs} == {"left": "KILLED", "train": "FINISHED"}
+
+
+def test_what_a_recorder_of_a_server_says_comes_to_the_flow(tmp_path: Path, environment: dict[str, str]) -> None:
+    done(SAID, tmp_path, environment | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
 
 
 def test_a_recorder_that_is_gone_is_said(tmp_path: Path, environment: dict[str, str]) -> None:

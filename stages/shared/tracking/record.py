@@ -85,6 +85,19 @@ class Record:
             with contextlib.suppress(StoreAway):
                 self._sending.close()
 
+    @staticmethod
+    def close_parent(session: str, stages: list[Stage], status: str) -> None:
+        """Complete the parent of a pipeline run at its end: every stage shown, and the status of the whole."""
+        journal = Journal.begin(store_uri())
+        journal.add("close", session=session, shown=figures_of(stages), status=status)
+        sending = Sending(journal)
+        try:
+            if sending.uri in send_what_waits():
+                raise StoreAway(f"MLflow at {sending.uri} does not answer")
+            sending.close()
+        except StoreAway as error:
+            _say(f"{error}. The end of the run waits in .temper/{SPOOL} to be recorded.")
+
     def _send(self) -> bool:
         """Send what waits, that of earlier runs first; whether it has all arrived."""
         assert self._sending is not None
@@ -103,16 +116,3 @@ class Record:
         self._is_away, self._wait = False, SECONDS_BETWEEN_WRITES
         self._next = time.monotonic() + SECONDS_BETWEEN_WRITES
         return True
-
-
-def close_parent(session: str, stages: list[Stage], status: str) -> None:
-    """Complete the parent of a pipeline run at its end: every stage shown, and the status of the whole."""
-    journal = Journal.begin(store_uri())
-    journal.add("close", session=session, shown=figures_of(stages), status=status)
-    sending = Sending(journal)
-    try:
-        if sending.uri in send_what_waits():
-            raise StoreAway(f"MLflow at {sending.uri} does not answer")
-        sending.close()
-    except StoreAway as error:
-        _say(f"{error}. The end of the run waits in .temper/{SPOOL} to be recorded.")
