@@ -89,11 +89,12 @@ class Worker:
             )
 
     def stop(self) -> None:
-        """Stop it and wait for its end."""
+        """Stop it and wait for its end; kill it in time, as a supervisor would where its server was away before."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(60)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(self._process.pid, number)
+                    self._process.wait(30)
 
     def trigger(self) -> str:
         """Have the deployment run now; gives the id of its flow run."""
