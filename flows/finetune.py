@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 
-from flows.prefect_record import api_answers, api_url, lost_connections_in_one_line
+from flows.prefect_record import api_answers, api_url, is_of_server, lost_connections_in_one_line
 from stages.shared.errors import MachineError, TemperError
 
 
@@ -45,10 +45,12 @@ def main() -> int:
     except KeyboardInterrupt:  # by itself it ends in 1 where torch's compiler has been imported, as transformers does
         print("stopped by SIGINT", file=sys.stderr)
         return 128 + signal.SIGINT
-    except Exception:
-        if url is None or api_answers(url):
+    except Exception as error:
+        is_gone = url is not None and not api_answers(url)
+        if not is_gone and not is_of_server(error):
             raise
-        print(f"the Prefect server at {url} is gone. What the stages gave is kept: run again.", file=sys.stderr)
+        what = "is gone" if is_gone else f"fails: {str(error).splitlines()[0]}"
+        print(f"the Prefect server at {url} {what}. What the stages gave is kept: run again.", file=sys.stderr)
         return MachineError.exit_code
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)

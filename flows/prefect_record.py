@@ -35,6 +35,13 @@ def api_url() -> str | None:
     return get_current_settings().api.url
 
 
+def is_of_server(error: Exception) -> bool:
+    """Whether an error is the Prefect server's, as where its database is locked, or of the way to it."""
+    import httpx
+
+    return isinstance(error, httpx.HTTPError)
+
+
 def api_answers(url: str) -> bool:
     """Whether the Prefect API at the address is up."""
     import httpx

@@ -25,6 +25,7 @@ class PrefectServer:
         self._folder, self._port = folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}/api"
+        self.database = folder / "prefect.db"
 
     def start(self) -> None:
         """Start it, where it does not run, and wait until it answers."""
