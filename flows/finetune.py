@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 
-from flows.prefect_record import api_answers, api_url, is_of_server, lost_connections_in_one_line
+from flows.prefect_record import api_answers, api_url, fault_of_server, lost_connections_in_one_line
 from stages.shared.errors import MachineError, TemperError
 
 
@@ -46,11 +46,10 @@ def main() -> int:
         print("stopped by SIGINT", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
-        is_gone = url is not None and not api_answers(url)
-        if not is_gone and not is_of_server(error):
+        fault = fault_of_server(url, error)
+        if fault is None:
             raise
-        what = "is gone" if is_gone else f"fails: {str(error).splitlines()[0]}"
-        print(f"the Prefect server at {url} {what}. What the stages gave is kept: run again.", file=sys.stderr)
+        print(f"{fault}. What the stages gave is kept: run again.", file=sys.stderr)
         return MachineError.exit_code
     session = str(state.state_details.flow_run_id)
     print(f"\n{pipeline_summary(session)}", flush=True)

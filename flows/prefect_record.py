@@ -35,13 +35,6 @@ def api_url() -> str | None:
     return get_current_settings().api.url
 
 
-def is_of_server(error: Exception) -> bool:
-    """Whether an error is the Prefect server's, as where its database is locked, or of the way to it."""
-    import httpx
-
-    return isinstance(error, httpx.HTTPError)
-
-
 def api_answers(url: str) -> bool:
     """Whether the Prefect API at the address is up."""
     import httpx
@@ -50,6 +43,23 @@ def api_answers(url: str) -> bool:
         return httpx.get(f"{url.rstrip('/')}/health", timeout=5).is_success
     except httpx.HTTPError:
         return False
+
+
+def fault_of_server(url: str | None, error: Exception) -> str | None:
+    """What is wrong with the Prefect server, given an error that a flow ended with; None where it is not the server's.
+
+    Args:
+        url: of the configured API; None where Prefect runs a server of its own.
+        error: that was raised.
+    """
+    import httpx
+
+    if url is not None and not api_answers(url):
+        return f"the Prefect server at {url} is gone"
+    if not isinstance(error, httpx.HTTPError):  # else its database may be locked
+        return None
+    name = "Prefect's own server" if url is None else f"the Prefect server at {url}"
+    return f"{name} fails: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

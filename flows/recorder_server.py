@@ -19,6 +19,7 @@ from pathlib import Path
 
 from flows.recorder import forked
 from flows.stage import speak
+from flows.stage_process import pass_on
 from flows.stopping import STOP_SIGNALS
 from stages.shared.errors import MachineError
 
@@ -62,14 +63,8 @@ class RecorderServer:
                 text=True,
                 errors="replace",
             )
-        self._reader = threading.Thread(target=self._pass_on, args=(say,), daemon=True)
+        self._reader = threading.Thread(target=pass_on, args=(self._process, say), daemon=True)
         self._reader.start()
-
-    def _pass_on(self, say: Callable[[str], None]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.strip():
-                say(line.rstrip())
 
     def close(self) -> None:
         """Wait until all is recorded that was asked for, and end it."""

@@ -50,7 +50,8 @@ def _group_lives(process: subprocess.Popen[str]) -> bool:
     return True
 
 
-def _pass_on(process: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+def pass_on(process: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+    """Call `say` with each line that a process writes, as it comes, until it has ended."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip():
@@ -85,7 +86,7 @@ def run_stage_process(
         errors="replace",
         start_new_session=True,
     )
-    reader = threading.Thread(target=_pass_on, args=(process, say), daemon=True)
+    reader = threading.Thread(target=pass_on, args=(process, say), daemon=True)
     reader.start()
     try:
         code = process.wait(seconds)
