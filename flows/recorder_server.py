@@ -21,7 +21,7 @@ from flows.recorder import forked
 from flows.stage import speak
 from flows.stage_process import pass_on
 from flows.stopping import STOP_SIGNALS
-from stages.shared.errors import MachineError
+from stages.shared.errors import MachineError, ParamsError
 
 ADDRESS = ".temper/recorder.socket"  # from the clone's root, as the path of a socket may not be long
 LOADED = ("stages.shared.tracking", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.tracking.rest_store")
@@ -81,8 +81,11 @@ def _reap(options: int) -> None:
             pass
 
 
-def main() -> None:
-    """Fork a recorder for each who connects."""
+def main(words: list[str]) -> int:
+    """Fork a recorder for each who connects; gives the exit code."""
+    if len(words) != 1 or not words[0].isdigit():
+        print(f"usage: {__doc__}", file=sys.stderr)
+        return 0 if words[:1] in (["-h"], ["--help"]) else ParamsError.exit_code
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # they are the flow's, whose end this then follows
     gc.disable()
@@ -91,14 +94,15 @@ def main() -> None:
         with contextlib.suppress(Exception):  # a recorder meets it again, and tells its stage
             importlib.import_module(name)
     gc.freeze()
-    with socket.socket(fileno=int(sys.argv[1])) as listening:
+    with socket.socket(fileno=int(words[0])) as listening:
         while (ready := wait([listening, sys.stdin.fileno()])) != [sys.stdin.fileno()]:
             if listening in ready:
                 with listening.accept()[0] as accepted:
                     forked(Connection(os.dup(accepted.fileno())), [listening, accepted])
             _reap(os.WNOHANG)
     _reap(0)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
