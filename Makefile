@@ -54,7 +54,7 @@ check: .venv/installed  ## ruff and mypy
 test: setup check  ## the tests, in two processes
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses 2
 
-torture: setup  ## every fault injected and counted, in a scoreboard; about 25 minutes
+torture: setup  ## every fault injected and counted, in a scoreboard; about 20 minutes
 	@OMP_NUM_THREADS=1 python -m tests.torture
 
 BENCHMARKS := training tokenizing synonyms near_duplicates data_scale prediction cold_start back_translation overhead

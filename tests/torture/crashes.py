@@ -16,7 +16,7 @@ from tests.torture.scoreboard import Line
 
 KILLS = 50
 PLACES = range(14)  # things done to files while a checkpoint is written
-PEER_KILLS = 10
+PEER_KILLS = 5
 PLAIN = "accumulation and early stopping"
 
 
